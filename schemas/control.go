@@ -1,0 +1,253 @@
+package schemas
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Types of changes in the control log.
+const (
+	FlowDrafted       = "flow.drafted"   // Flow, Document
+	FlowPublished     = "flow.published" // Flow, Document: what is published
+	FlowStarted       = "flow.started"
+	FlowPaused        = "flow.paused"
+	FlowResumed       = "flow.resumed"
+	FlowStopped       = "flow.stopped"
+	FlowDeleted       = "flow.deleted"
+	CredentialSaved   = "credential.saved" // Credential; the values are in the topic secrets
+	CredentialDeleted = "credential.deleted"
+)
+
+// Change is one record of the topic control, as JSON: something that a person
+// or a program changed. The topic is the audit trail.
+type Change struct {
+	// ID is unguessable and the writer's own: by it the writer finds out
+	// whether its change was applied or lost a race.
+	ID   string    `json:"id"`
+	Type string    `json:"type"`
+	At   time.Time `json:"at"`
+	By   string    `json:"by,omitempty"`
+	// Expect is the Revision that the changed flow or credential had for the
+	// writer: 0 creates. A fold ignores a change whose Expect is not met.
+	Expect     int64           `json:"expect"`
+	Flow       string          `json:"flow,omitempty"`
+	Document   json.RawMessage `json:"document,omitempty"`
+	Credential *Credential     `json:"credential,omitempty"`
+}
+
+// FlowState is how a flow stands, in one word.
+type FlowState string
+
+// A flow is stopped, running or paused.
+const (
+	Stopped FlowState = "stopped"
+	Running FlowState = "running"
+	Paused  FlowState = "paused"
+)
+
+// FlowVersion is an immutable published flow.
+type FlowVersion struct {
+	Number   int32           `json:"version"`
+	At       time.Time       `json:"publishedAt"`
+	Document json.RawMessage `json:"document"`
+	Flow     *Flow           `json:"-"` // Document, read
+}
+
+// FlowEntry is a flow as the control log has it. It is immutable: a change
+// makes a new one.
+type FlowEntry struct {
+	ID    string
+	State FlowState
+	// Revision is the offset of the last change that was applied to it.
+	Revision int64
+	// Draft is the draft's document, nil when there is none beyond the last version.
+	Draft     json.RawMessage
+	Versions  []*FlowVersion // ascending; the last one is published
+	Deleted   bool           // its versions stay, for what was accepted
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// Published is the version that new hooks run on, or nil.
+func (f *FlowEntry) Published() *FlowVersion {
+	if len(f.Versions) == 0 {
+		return nil
+	}
+	return f.Versions[len(f.Versions)-1]
+}
+
+// Version is a published version by its number, or nil.
+func (f *FlowEntry) Version(n int32) *FlowVersion {
+	if n < 1 || int(n) > len(f.Versions) {
+		return nil
+	}
+	return f.Versions[n-1]
+}
+
+// Credential is what may be known of a credential: all but its values.
+type Credential struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+	Uses string `json:"uses"` // the connector, such as petstore
+	Type string `json:"type"` // such as basic
+	// Verified is when it was last verified with success; zero: never.
+	Verified time.Time `json:"verified,omitzero"`
+}
+
+// CredentialEntry is a credential as the control log has it; immutable.
+type CredentialEntry struct {
+	Credential
+	Revision  int64
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// Catalog is every flow and credential: the fold of the control log. The zero
+// Catalog is empty and ready. It is not safe for concurrent use; its entries
+// are immutable and may be shared.
+type Catalog struct {
+	flows       map[string]*FlowEntry
+	credentials map[string]*CredentialEntry
+}
+
+// Flow finds a flow, deleted or not; nil when there never was one.
+func (c *Catalog) Flow(id string) *FlowEntry { return c.flows[id] }
+
+// Credential finds a credential that is not deleted.
+func (c *Catalog) Credential(id string) *CredentialEntry { return c.credentials[id] }
+
+// Flows lists the flows that are not deleted, by ID.
+func (c *Catalog) Flows() []*FlowEntry {
+	var all []*FlowEntry
+	for _, id := range slices.Sorted(maps.Keys(c.flows)) {
+		if f := c.flows[id]; !f.Deleted {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Credentials lists the credentials, by ID.
+func (c *Catalog) Credentials() []*CredentialEntry {
+	var all []*CredentialEntry
+	for _, id := range slices.Sorted(maps.Keys(c.credentials)) {
+		all = append(all, c.credentials[id])
+	}
+	return all
+}
+
+// Apply folds one change, read at an offset of the control log, and reports
+// whether it was applied. A change that lost a race, makes no sense (starting
+// what was never published), or cannot be read, changes nothing. It is pure:
+// every process that reads the same log has the same catalog.
+func (c *Catalog) Apply(offset int64, ch *Change) bool {
+	if c.flows == nil {
+		c.flows, c.credentials = map[string]*FlowEntry{}, map[string]*CredentialEntry{}
+	}
+	// A deleted object starts again from 0: whoever creates it anew expects none.
+	switch ch.Type {
+	case CredentialSaved, CredentialDeleted:
+		return c.applyCredential(offset, ch)
+	}
+	old := c.flows[ch.Flow]
+	if ch.Flow == "" || expected(old != nil && !old.Deleted, func() int64 { return old.Revision }) != ch.Expect {
+		return false
+	}
+	var f FlowEntry
+	if old != nil {
+		f = *old
+		if f.Deleted {
+			f.Deleted, f.State, f.CreatedAt = false, Stopped, ch.At
+		}
+	} else {
+		f = FlowEntry{ID: ch.Flow, State: Stopped, CreatedAt: ch.At}
+	}
+	if !applyToFlow(&f, ch, old) {
+		return false
+	}
+	f.Revision, f.ChangedAt = offset+1, ch.At // offset+1: so that the first record's revision is not 0
+	c.flows[ch.Flow] = &f
+	return true
+}
+
+func expected(exists bool, revision func() int64) int64 {
+	if !exists {
+		return 0
+	}
+	return revision()
+}
+
+func applyToFlow(f *FlowEntry, ch *Change, old *FlowEntry) bool {
+	exists := old != nil && !old.Deleted
+	switch ch.Type {
+	case FlowDrafted:
+		f.Draft = ch.Document
+		return len(ch.Document) > 0
+	case FlowPublished:
+		flow := new(Flow)
+		if json.Unmarshal(ch.Document, flow) != nil {
+			return false
+		}
+		f.Versions = append(slices.Clip(f.Versions), &FlowVersion{
+			Number: int32(len(f.Versions) + 1), At: ch.At, Document: ch.Document, Flow: flow,
+		})
+		f.Draft = nil
+	case FlowStarted:
+		if !exists || f.Published() == nil || f.State == Running {
+			return false
+		}
+		f.State = Running
+	case FlowPaused:
+		if !exists || f.State != Running {
+			return false
+		}
+		f.State = Paused
+	case FlowResumed:
+		if !exists || f.State != Paused {
+			return false
+		}
+		f.State = Running
+	case FlowStopped:
+		if !exists || f.State == Stopped {
+			return false
+		}
+		f.State = Stopped
+	case FlowDeleted:
+		if !exists {
+			return false
+		}
+		f.Deleted, f.State, f.Draft = true, Stopped, nil
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *Catalog) applyCredential(offset int64, ch *Change) bool {
+	if ch.Credential == nil || ch.Credential.ID == "" {
+		return false
+	}
+	old := c.credentials[ch.Credential.ID]
+	if expected(old != nil, func() int64 { return old.Revision }) != ch.Expect {
+		return false
+	}
+	if ch.Type == CredentialDeleted {
+		delete(c.credentials, ch.Credential.ID)
+		return old != nil
+	}
+	e := &CredentialEntry{Credential: *ch.Credential, Revision: offset + 1, CreatedAt: ch.At, ChangedAt: ch.At}
+	if old != nil {
+		e.CreatedAt = old.CreatedAt
+	}
+	c.credentials[e.ID] = e
+	return true
+}
+
+// EachFlow calls fn with every flow, deleted ones too.
+func (c *Catalog) EachFlow(fn func(*FlowEntry)) {
+	for _, f := range c.flows {
+		fn(f)
+	}
+}

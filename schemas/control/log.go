@@ -1,0 +1,296 @@
+// Package control follows and extends the control log: every change to flows
+// and credentials, kept for ever in the topic control, and the credentials'
+// encrypted values in the topic secrets. Every process follows both and so
+// has the same catalog.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/schemas"
+)
+
+// ErrConflict is the error of a change that somebody else's came before, or
+// that makes no sense as things stand. Nothing was changed: look again.
+var ErrConflict = errors.New("the change was not applied: somebody else changed it first, or its state does not allow it")
+
+// Options says which log to follow.
+type Options struct {
+	Topics schemas.Topics
+	// Kafka holds the brokers' addresses and security.
+	Kafka []kgo.Opt
+	// Cipher opens the secrets.
+	Cipher *Cipher
+	Logger *slog.Logger
+}
+
+// Log is the control log as far as it has been read. Reading it is lock-free
+// and may be done by any number of goroutines; what it returns is immutable.
+type Log struct {
+	opts   Options
+	client *kgo.Client
+
+	current atomic.Pointer[view]
+
+	mu      sync.Mutex
+	catalog schemas.Catalog
+	secrets map[string]map[string]string
+	changed chan struct{}
+	// Outcomes of own changes that somebody waits for, by the change's ID.
+	waiting map[string]chan<- outcome
+}
+
+type outcome struct {
+	revision int64
+	applied  bool
+}
+
+// view is what readers see; it is replaced, never changed.
+type view struct {
+	flows       map[string]*schemas.FlowEntry
+	flowList    []*schemas.FlowEntry
+	credentials map[string]*schemas.CredentialEntry
+	credList    []*schemas.CredentialEntry
+	secrets     map[string]map[string]string
+	offset      int64 // next of control
+	secretsAt   int64 // next of secrets
+}
+
+// New makes a log; Run must be running before anything is read or appended.
+func New(opts Options) *Log {
+	l := &Log{
+		opts: opts, secrets: map[string]map[string]string{},
+		changed: make(chan struct{}), waiting: map[string]chan<- outcome{},
+	}
+	l.current.Store(&view{})
+	return l
+}
+
+// Start connects, reads both topics to their present ends, and goes on
+// following them until ctx ends. It returns once the ends are reached.
+func (l *Log) Start(ctx context.Context) error {
+	client, err := kgo.NewClient(append(l.opts.Kafka,
+		// Partitions are added below, where the first reading ended.
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
+		kgo.FetchMaxWait(250*time.Millisecond),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+		kgo.RecordDeliveryTimeout(10*time.Second),
+	)...)
+	if err != nil {
+		return fmt.Errorf("configuring the control log's client: %w", err)
+	}
+	l.client = client
+
+	from := map[string]map[int32]kgo.Offset{}
+	var records []*kgo.Record
+	// Secrets first: a credential's values are written before it is announced.
+	for _, topic := range []string{l.opts.Topics.Secrets(), l.opts.Topics.Control()} {
+		end, err := schemas.PartitionEnd(ctx, client, topic, 0)
+		if err == nil {
+			err = schemas.ReadPartition(ctx, client, topic, 0, 0, end, func(r *kgo.Record) bool {
+				records = append(records, r)
+				return true
+			})
+		}
+		if err != nil {
+			client.Close()
+			return fmt.Errorf("reading the control log: %w", err)
+		}
+		from[topic] = map[int32]kgo.Offset{0: kgo.NewOffset().At(end)}
+	}
+	l.apply(records)
+	client.AddConsumePartitions(from)
+	go l.follow(ctx)
+	return nil
+}
+
+// follow reads until ctx ends.
+func (l *Log) follow(ctx context.Context) {
+	defer l.client.Close()
+	for {
+		fetches := l.client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		fetches.EachError(func(topic string, _ int32, err error) {
+			l.opts.Logger.Warn("reading the control log", "topic", topic, "error", err)
+		})
+		if records := fetches.Records(); len(records) > 0 {
+			l.apply(records)
+		}
+	}
+}
+
+func (l *Log) apply(records []*kgo.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	offset, secretsAt := l.current.Load().offset, l.current.Load().secretsAt
+	for _, r := range records {
+		if r.Topic == l.opts.Topics.Secrets() {
+			l.applySecret(r)
+			secretsAt = r.Offset + 1
+			continue
+		}
+		offset = r.Offset + 1
+		var ch schemas.Change
+		if err := json.Unmarshal(r.Value, &ch); err != nil {
+			l.opts.Logger.Error("skipping a change that cannot be read", "offset", r.Offset, "error", err)
+			continue
+		}
+		applied := l.catalog.Apply(r.Offset, &ch)
+		if w := l.waiting[ch.ID]; w != nil {
+			delete(l.waiting, ch.ID)
+			w <- outcome{revision: offset, applied: applied}
+		}
+	}
+	v := &view{
+		flows: map[string]*schemas.FlowEntry{}, credentials: map[string]*schemas.CredentialEntry{},
+		secrets: make(map[string]map[string]string, len(l.secrets)), offset: offset, secretsAt: secretsAt,
+		flowList: l.catalog.Flows(), credList: l.catalog.Credentials(),
+	}
+	l.catalog.EachFlow(func(f *schemas.FlowEntry) { v.flows[f.ID] = f })
+	for _, c := range v.credList {
+		v.credentials[c.ID] = c
+	}
+	for id, values := range l.secrets {
+		v.secrets[id] = values
+	}
+	l.current.Store(v)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *Log) applySecret(r *kgo.Record) {
+	id := string(r.Key)
+	if r.Value == nil {
+		delete(l.secrets, id)
+		return
+	}
+	values, err := l.opts.Cipher.open(id, r.Value)
+	if err != nil {
+		delete(l.secrets, id) // nothing may go on with values that were replaced
+		l.opts.Logger.Error("a credential cannot be decrypted; was SLUICE_SECRET_KEY changed? save the credential again",
+			"credential", id, "error", err)
+		return
+	}
+	l.secrets[id] = values
+}
+
+// Flow finds a flow, deleted or not; nil when there never was one.
+func (l *Log) Flow(id string) *schemas.FlowEntry { return l.current.Load().flows[id] }
+
+// Flows lists the flows that are not deleted, by ID.
+func (l *Log) Flows() []*schemas.FlowEntry { return l.current.Load().flowList }
+
+// Credential finds a credential; nil when there is none.
+func (l *Log) Credential(id string) *schemas.CredentialEntry { return l.current.Load().credentials[id] }
+
+// Credentials lists the credentials, by ID.
+func (l *Log) Credentials() []*schemas.CredentialEntry { return l.current.Load().credList }
+
+// Secret is a credential's decrypted values; nil when there are none. The map
+// is a new one after every change of the credential.
+func (l *Log) Secret(credentialID string) map[string]string {
+	return l.current.Load().secrets[credentialID]
+}
+
+// Offset is the next offset of the control log to be read: all below is applied.
+func (l *Log) Offset() int64 { return l.current.Load().offset }
+
+// Changed is closed at the next change.
+func (l *Log) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// WaitFor waits until all below offset is applied.
+func (l *Log) WaitFor(ctx context.Context, offset int64) error {
+	return l.wait(ctx, func(v *view) bool { return v.offset >= offset })
+}
+
+func (l *Log) wait(ctx context.Context, done func(*view) bool) error {
+	for {
+		changed := l.Changed()
+		if done(l.current.Load()) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the control log: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// Append writes a change and waits until this process's own catalog has it.
+// It fills in the change's ID and time. ErrConflict says that the change was
+// written and, like everywhere else, ignored.
+func (l *Log) Append(ctx context.Context, ch schemas.Change) (revision int64, err error) {
+	ch.ID, ch.At = uuid.NewString(), time.Now().UTC()
+	value, err := json.Marshal(ch)
+	if err != nil {
+		return 0, fmt.Errorf("encoding a change: %w", err)
+	}
+	done := make(chan outcome, 1)
+	l.mu.Lock()
+	l.waiting[ch.ID] = done
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.waiting, ch.ID)
+		l.mu.Unlock()
+	}()
+
+	key := ch.Flow
+	if key == "" && ch.Credential != nil {
+		key = ch.Credential.ID
+	}
+	record := &kgo.Record{Topic: l.opts.Topics.Control(), Key: []byte(key), Value: value}
+	if err := l.client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return 0, fmt.Errorf("appending to the control log: %w", err)
+	}
+	select {
+	case o := <-done:
+		if !o.applied {
+			return 0, ErrConflict
+		}
+		return o.revision, nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("waiting for the change to come back: %w", context.Cause(ctx))
+	}
+}
+
+// SaveSecret encrypts and stores a credential's values. Save them before the
+// change that makes the credential known.
+func (l *Log) SaveSecret(ctx context.Context, credentialID string, values map[string]string) error {
+	sealed, err := l.opts.Cipher.seal(credentialID, values)
+	if err != nil {
+		return err
+	}
+	return l.putSecret(ctx, credentialID, sealed)
+}
+
+// DeleteSecret removes a credential's values: compaction takes the old records.
+func (l *Log) DeleteSecret(ctx context.Context, credentialID string) error {
+	return l.putSecret(ctx, credentialID, nil)
+}
+
+func (l *Log) putSecret(ctx context.Context, id string, value []byte) error {
+	record := &kgo.Record{Topic: l.opts.Topics.Secrets(), Key: []byte(id), Value: value}
+	if err := l.client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return fmt.Errorf("storing the values of credential %s: %w", id, err)
+	}
+	return l.wait(ctx, func(v *view) bool { return v.secretsAt > record.Offset })
+}

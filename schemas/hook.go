@@ -1,0 +1,142 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Kinds of records in the topics hooks and replays (CloudEvents type).
+const (
+	KindHook   = "sluice.hook"
+	KindCancel = "sluice.execution.cancel"
+)
+
+// Hook is one record of the topic hooks or replays: an accepted request, or a
+// command to an execution. The record's value is Body, byte for byte as it
+// came; the rest travels in headers as CloudEvents 1.0 binary mode (Kafka
+// protocol binding, section 3.2), so that any Kafka tool can read it.
+type Hook struct {
+	ID   ExecutionID // ce_id: of the execution that a hook starts, or that a command is for
+	Kind string      // ce_type
+	Flow string      // the record's key
+	Time time.Time   // ce_time: when it was accepted
+
+	Method, Path, Query string            // ce_method, ce_path, ce_query
+	Headers             map[string]string // ce_httpheaders: names in lower case, without what authenticates
+	ContentType         string            // content-type
+	Body                []byte
+
+	// Control is the offset of the control log up to which the writer had read
+	// when it accepted the hook (ce_control). A reader waits until it has read
+	// as far, so that it never runs a flow in an older form than the sender saw.
+	Control int64
+	// ReplayOf is the execution that this one replays or retries (ce_replayof).
+	ReplayOf ExecutionID
+	// TraceParent is the W3C trace context (ce_traceparent, and traceparent for other tools).
+	TraceParent string
+
+	// Where the record is; set by ParseHook.
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// Record makes the Kafka record. The topic is left to the caller; the
+// partition is the ID's.
+func (h *Hook) Record() (*kgo.Record, error) {
+	headers := make([]kgo.RecordHeader, 0, 14)
+	add := func(k, v string) {
+		if v != "" {
+			headers = append(headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+		}
+	}
+	add("ce_specversion", "1.0")
+	add("ce_id", h.ID.String())
+	add("ce_type", h.Kind)
+	add("ce_source", "/hook/"+h.Flow)
+	add("ce_time", h.Time.UTC().Format(time.RFC3339Nano))
+	add("content-type", h.ContentType)
+	add("ce_method", h.Method)
+	add("ce_path", h.Path)
+	add("ce_query", h.Query)
+	if len(h.Headers) > 0 {
+		b, err := json.Marshal(h.Headers)
+		if err != nil {
+			return nil, fmt.Errorf("encoding request headers: %w", err)
+		}
+		headers = append(headers, kgo.RecordHeader{Key: "ce_httpheaders", Value: b})
+	}
+	add("ce_control", strconv.FormatInt(h.Control, 10))
+	if !h.ReplayOf.IsZero() {
+		add("ce_replayof", h.ReplayOf.String())
+	}
+	add("ce_traceparent", h.TraceParent)
+	add("traceparent", h.TraceParent)
+	return &kgo.Record{
+		Key:       []byte(h.Flow),
+		Value:     h.Body,
+		Headers:   headers,
+		Partition: h.ID.Partition(),
+		Timestamp: h.Time,
+	}, nil
+}
+
+// ParseHook reads a record of hooks or replays. The hook shares the record's
+// memory. The error of a record that is none says which header is wrong.
+func ParseHook(r *kgo.Record) (*Hook, error) {
+	h := &Hook{
+		Flow: string(r.Key), Body: r.Value, Time: r.Timestamp,
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
+	}
+	var version string
+	for _, header := range r.Headers {
+		v := string(header.Value)
+		var err error
+		switch header.Key {
+		case "ce_specversion":
+			version = v
+		case "ce_id":
+			h.ID, err = ParseExecutionID(v)
+		case "ce_type":
+			h.Kind = v
+		case "ce_time":
+			h.Time, err = time.Parse(time.RFC3339Nano, v)
+		case "content-type":
+			h.ContentType = v
+		case "ce_method":
+			h.Method = v
+		case "ce_path":
+			h.Path = v
+		case "ce_query":
+			h.Query = v
+		case "ce_httpheaders":
+			err = json.Unmarshal(header.Value, &h.Headers)
+		case "ce_control":
+			h.Control, err = strconv.ParseInt(v, 10, 64)
+		case "ce_replayof":
+			h.ReplayOf, err = ParseExecutionID(v)
+		case "ce_traceparent":
+			h.TraceParent = v
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading header %s: %w", header.Key, err)
+		}
+	}
+	switch {
+	case version != "1.0":
+		return nil, fmt.Errorf("reading header ce_specversion: want 1.0, have %q", version)
+	case h.ID.IsZero():
+		return nil, fmt.Errorf("reading header ce_id: missing")
+	case h.Kind != KindHook && h.Kind != KindCancel:
+		return nil, fmt.Errorf("reading header ce_type: want %s or %s, have %q", KindHook, KindCancel, h.Kind)
+	case h.Flow == "":
+		return nil, fmt.Errorf("reading the record's key: want a flow ID, have none")
+	case h.ID.Partition() != r.Partition:
+		return nil, fmt.Errorf("reading header ce_id: its partition is %d, the record's is %d", h.ID.Partition(), r.Partition)
+	}
+	return h, nil
+}

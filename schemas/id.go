@@ -1,0 +1,94 @@
+package schemas
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+)
+
+// ExecutionID names an execution, and the hook it began with. It is a UUID of
+// version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, so that IDs sort
+// by time, then random bits; its last 16 bits are the Kafka partition, so that
+// a command finds the execution's owner without asking anyone.
+type ExecutionID [16]byte
+
+// NewExecutionID mints an ID for a hook accepted at t on a partition.
+func NewExecutionID(t time.Time, partition int32) ExecutionID {
+	var id ExecutionID
+	rand.Read(id[6:14]) // never fails (crypto/rand, since Go 1.24)
+	ms := uint64(t.UnixMilli())
+	id[0], id[1], id[2] = byte(ms>>40), byte(ms>>32), byte(ms>>24)
+	id[3], id[4], id[5] = byte(ms>>16), byte(ms>>8), byte(ms)
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	binary.BigEndian.PutUint16(id[14:], uint16(partition))
+	return id
+}
+
+// Partition is the partition of `hooks`, `executions` and `state` that the
+// execution lives on.
+func (id ExecutionID) Partition() int32 { return int32(binary.BigEndian.Uint16(id[14:])) }
+
+// Time is when the hook was accepted, to the millisecond.
+func (id ExecutionID) Time() time.Time {
+	var b [8]byte
+	copy(b[2:], id[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:])))
+}
+
+// String is the UUID's usual form, 36 characters.
+func (id ExecutionID) String() string {
+	var b [36]byte
+	hex.Encode(b[0:8], id[0:4])
+	b[8] = '-'
+	hex.Encode(b[9:13], id[4:6])
+	b[13] = '-'
+	hex.Encode(b[14:18], id[6:8])
+	b[18] = '-'
+	hex.Encode(b[19:23], id[8:10])
+	b[23] = '-'
+	hex.Encode(b[24:36], id[10:16])
+	return string(b[:])
+}
+
+// IsZero reports whether the ID names nothing.
+func (id ExecutionID) IsZero() bool { return id == ExecutionID{} }
+
+var errExecutionID = errors.New("not an execution ID: want a UUID such as 0192f5d2-7c3a-7b1e-9f00-5a2b3c4d0007")
+
+// ParseExecutionID reads the form that String writes.
+func ParseExecutionID(s string) (ExecutionID, error) {
+	var id ExecutionID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return id, errExecutionID
+	}
+	if _, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", ""))); err != nil {
+		return ExecutionID{}, errExecutionID
+	}
+	return id, nil
+}
+
+// ExecutionIDFromBytes reads the 16 bytes of a record; anything else is the
+// zero ID.
+func ExecutionIDFromBytes(b []byte) ExecutionID {
+	var id ExecutionID
+	if len(b) == len(id) {
+		copy(id[:], b)
+	}
+	return id
+}
+
+const flowIDAlphabet = "abcdefghijkmnpqrstuvwxyz23456789" // 32 characters, none alike
+
+// NewFlowID mints an unguessable flow ID of 100 bits.
+func NewFlowID() string {
+	b := make([]byte, 20)
+	rand.Read(b)
+	for i := range b {
+		b[i] = flowIDAlphabet[b[i]&31]
+	}
+	return string(b)
+}

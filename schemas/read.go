@@ -1,0 +1,144 @@
+package schemas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ReadPartition calls fn with every committed record of a partition from one
+// offset up to, and without, another; offsets that hold no record (compacted,
+// aborted, a transaction's marker) are passed over. It returns once it has
+// passed the last offset, which a consumer cannot tell: a marker may be there.
+// A transaction that is still open below the end is waited for. fn returns
+// false to stop early.
+func ReadPartition(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fn func(*kgo.Record) bool) error {
+	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1}
+	for from < to {
+		fp, next, err := r.fetch(ctx, from)
+		if err == nil {
+			err = fp.Err
+		}
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("reading %s/%d: %w", topic, partition, context.Cause(ctx))
+		case errors.Is(err, kerr.OffsetOutOfRange) && fp.LogStartOffset > from:
+			from = fp.LogStartOffset // retention took what was before
+			continue
+		case err != nil:
+			if !retriable(err) {
+				return fmt.Errorf("reading %s/%d at offset %d: %w", topic, partition, from, err)
+			}
+			r.leader = -1
+			if !pause(ctx, 100*time.Millisecond) {
+				return fmt.Errorf("reading %s/%d: %w", topic, partition, err)
+			}
+			continue
+		}
+		for _, record := range fp.Records {
+			if record.Offset >= to {
+				return nil
+			}
+			if !fn(record) {
+				return nil
+			}
+		}
+		from = max(from, next)
+	}
+	return nil
+}
+
+// PartitionEnd is the offset after the last record, committed or not.
+func PartitionEnd(ctx context.Context, client *kgo.Client, topic string, partition int32) (int64, error) {
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("finding the end of %s/%d: %w", topic, partition, err)
+	}
+	end, ok := ends.Lookup(topic, partition)
+	if !ok {
+		return 0, fmt.Errorf("finding the end of %s/%d: no such partition", topic, partition)
+	}
+	if end.Err != nil {
+		return 0, fmt.Errorf("finding the end of %s/%d: %w", topic, partition, end.Err)
+	}
+	return end.Offset, nil
+}
+
+type partitionReader struct {
+	client    *kgo.Client
+	topic     string
+	partition int32
+	leader    int32
+	id        kadm.TopicID
+}
+
+func (r *partitionReader) fetch(ctx context.Context, from int64) (kgo.FetchPartition, int64, error) {
+	if r.leader < 0 {
+		details, err := kadm.NewClient(r.client).ListTopics(ctx, r.topic)
+		if err != nil {
+			return kgo.FetchPartition{}, 0, err
+		}
+		d := details[r.topic]
+		if d.Err != nil {
+			return kgo.FetchPartition{}, 0, d.Err
+		}
+		p, ok := d.Partitions[r.partition]
+		if !ok {
+			return kgo.FetchPartition{}, 0, kerr.UnknownTopicOrPartition
+		}
+		if p.Leader < 0 {
+			return kgo.FetchPartition{}, 0, kerr.LeaderNotAvailable
+		}
+		r.leader, r.id = p.Leader, d.ID
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 100, 1, 32<<20, 1
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = r.topic, r.id
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = r.partition, from, 32<<20
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+
+	raw, err := r.client.Broker(int(r.leader)).RetriableRequest(ctx, req)
+	if err != nil {
+		return kgo.FetchPartition{}, 0, err
+	}
+	resp := raw.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return kgo.FetchPartition{}, 0, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return kgo.FetchPartition{}, from, nil
+	}
+	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: r.topic, Partition: r.partition,
+	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+	return fp, next, nil
+}
+
+// retriable: the broker, or the way to it, may be better in a moment.
+func retriable(err error) bool {
+	var ke *kerr.Error
+	if errors.As(err, &ke) {
+		return ke.Retriable
+	}
+	return !errors.Is(err, kgo.ErrClientClosed)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
