@@ -19,7 +19,10 @@ import (
 // A transaction that is still open below the end is waited for. fn returns
 // false to stop early.
 func ReadPartition(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fn func(*kgo.Record) bool) error {
-	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1}
+	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, maxBytes: 32 << 20}
+	if to-from <= 16 {
+		r.maxBytes = 64 << 10 // a broker sends one batch in any case, however large
+	}
 	for from < to {
 		fp, next, err := r.fetch(ctx, from)
 		if err == nil {
@@ -75,6 +78,7 @@ type partitionReader struct {
 	topic     string
 	partition int32
 	leader    int32
+	maxBytes  int32
 	id        kadm.TopicID
 }
 
@@ -98,11 +102,11 @@ func (r *partitionReader) fetch(ctx context.Context, from int64) (kgo.FetchParti
 		r.leader, r.id = p.Leader, d.ID
 	}
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 100, 1, 32<<20, 1
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 100, 1, r.maxBytes, 1
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = r.topic, r.id
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = r.partition, from, 32<<20
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = r.partition, from, r.maxBytes
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 
