@@ -63,15 +63,27 @@ type FlowEntry struct {
 	// Revision is the offset of the last change that was applied to it.
 	Revision int64
 	// Draft is the draft's document, nil when there is none beyond the last version.
-	Draft     json.RawMessage
-	Versions  []*FlowVersion // ascending; the last one is published
-	Deleted   bool           // its versions stay, for what was accepted
+	Draft    json.RawMessage
+	Versions []*FlowVersion // ascending; the last one is published
+	Deleted  bool           // its versions stay, for what was accepted
+	// since is how many versions there were when it was last created: one that
+	// was deleted and made anew starts unpublished.
+	since     int
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
 
 // Published is the version that new hooks run on, or nil.
 func (f *FlowEntry) Published() *FlowVersion {
+	if len(f.Versions) == f.since {
+		return nil
+	}
+	return f.Versions[len(f.Versions)-1]
+}
+
+// Latest is the last version there ever was, or nil: what was accepted runs on
+// it even when its flow has been deleted since.
+func (f *FlowEntry) Latest() *FlowVersion {
 	if len(f.Versions) == 0 {
 		return nil
 	}
@@ -159,7 +171,7 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 	if old != nil {
 		f = *old
 		if f.Deleted {
-			f.Deleted, f.State, f.CreatedAt = false, Stopped, ch.At
+			f.Deleted, f.State, f.CreatedAt, f.since = false, Stopped, ch.At, len(f.Versions)
 		}
 	} else {
 		f = FlowEntry{ID: ch.Flow, State: Stopped, CreatedAt: ch.At}
@@ -187,7 +199,7 @@ func applyToFlow(f *FlowEntry, ch *Change, old *FlowEntry) bool {
 		return len(ch.Document) > 0
 	case FlowPublished:
 		flow := new(Flow)
-		if json.Unmarshal(ch.Document, flow) != nil {
+		if json.Unmarshal(ch.Document, flow) != nil || string(ch.Document) == "null" {
 			return false
 		}
 		f.Versions = append(slices.Clip(f.Versions), &FlowVersion{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -96,6 +97,20 @@ func ReadFlow(data []byte) (*Document, error) {
 		return nil, Problems{newProblem("", d.root.nearest(path{{name: "kind"}}), path{{name: "kind"}}, "want Flow, have "+d.Kind, "send a document of kind: Flow")}
 	}
 	return documents[0], nil
+}
+
+// WithID is a flow's document with an ID, for one that came without. The
+// document itself stays as it is.
+func (d *Document) WithID(id string) *Document {
+	root := *d.root
+	root.members = slices.DeleteFunc(slices.Clone(d.root.members), func(m member) bool { return m.name == "id" })
+	after := slices.IndexFunc(root.members, func(m member) bool { return m.name == "kind" }) + 1
+	root.members = slices.Insert(root.members, after, member{"id", d.root.at, &node{kind: stringNode, at: d.root.at, text: id}})
+	flow := *d.Flow
+	flow.ID = id
+	with := *d
+	with.root, with.Flow, with.JSON = &root, &flow, root.json()
+	return &with
 }
 
 func (r *reader) read(data []byte) (roots []*node, in syntax) {

@@ -36,9 +36,6 @@ type CredentialChecks interface {
 	CheckCredential(uses, typ string, values map[string]string) error
 }
 
-// maxProblems ends a check: nobody reads more, and each costs time.
-const maxProblems = 100
-
 // Check says what is wrong with a document that its schema cannot know:
 // references, the graph, components, expressions, and what this version cannot
 // run. It is empty when the document can be published. It reads nothing but
@@ -261,6 +258,8 @@ func (c *checker) walk(n *node, p path, before func(string) bool) {
 				}
 			}
 			c.addAt(c.d.src.inside(n, ref.at), p, fmt.Sprintf("there is no step %q", ref.name), remedy)
+		case len(p) > 1 && p[0].name == "steps" && c.d.root.find(p[:2].member("id")).text == ref.name:
+			c.addAt(c.d.src.inside(n, ref.at), p, "a step cannot use its own output", "use a step that runs before")
 		case !before(ref.name):
 			c.addAt(c.d.src.inside(n, ref.at), p, fmt.Sprintf("step %q does not run before this is evaluated", ref.name),
 				"say after: ["+ref.name+"], or use a step that runs before")

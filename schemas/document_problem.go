@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// maxProblems ends a search for problems: nobody reads more, and each costs time.
+const maxProblems = 100
+
 // Problem is something wrong at one place of a document.
 type Problem struct {
 	File   string `json:"file,omitempty"`

@@ -173,6 +173,17 @@ func TestReadFlowTakesOneFlow(t *testing.T) {
 	}
 }
 
+func TestAnIDIsGivenToADocumentThatCameWithout(t *testing.T) {
+	d := read(t, "x.yaml", "name: x\nkind: Flow\ntrigger: {uses: webhook/receive}\nsteps: []\n")
+	const want = `{"name":"x","kind":"Flow","id":"abc","trigger":{"uses":"webhook/receive"},"steps":[]}`
+	if have := d.WithID("other").WithID("abc"); string(have.JSON) != want || have.Flow.ID != "abc" {
+		t.Errorf("have %s", have.JSON)
+	}
+	if d.Flow.ID != "" || strings.Contains(string(d.JSON), "abc") {
+		t.Errorf("the document itself has changed: %s", d.JSON)
+	}
+}
+
 func TestTheDesignsDocumentIsReadInBothSyntaxes(t *testing.T) {
 	data, err := os.ReadFile("testdata/documents/design.yaml")
 	if err != nil {

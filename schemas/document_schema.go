@@ -201,6 +201,9 @@ type faultFinder struct {
 // schema that referred to the failing one, of the same value: its examples and
 // words fit better.
 func (f *faultFinder) visit(e *jsonschema.ValidationError, outer map[string]any) {
+	if len(f.found) >= maxProblems {
+		return
+	}
 	at := f.root.path(e.InstanceLocation)
 	n := f.root.find(at)
 	schema := f.schema.at(e.SchemaURL)
@@ -229,7 +232,8 @@ func (f *faultFinder) visit(e *jsonschema.ValidationError, outer map[string]any)
 	case *kind.AdditionalProperties:
 		properties, _ := schema["properties"].(map[string]any)
 		known := slices.Sorted(maps.Keys(properties))
-		for _, name := range k.Properties {
+		slices.Sort(k.Properties)
+		for _, name := range k.Properties[:min(len(k.Properties), maxProblems)] {
 			f.found = append(f.found, fault{at.member(name), true, "unknown field", unknownRemedy(name, known)})
 		}
 		return

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,8 +31,9 @@ type Replication struct {
 	MinInSync int   // replicas that have a record before it is acknowledged
 }
 
-// EnsureTopics creates the topics that are missing. The others stay as they
-// are: CheckTopics says what is wrong with them.
+// EnsureTopics creates the topics that are missing, and waits until brokers
+// lead all of them. The others stay as they are: CheckTopics says what is wrong
+// with them. How soon admin sees a new topic depends on its kgo.MetadataMinAge.
 func EnsureTopics(ctx context.Context, admin *kadm.Client, topics Topics, partitions int32, r Replication) error {
 	specs := topics.Specs(partitions)
 	have, err := admin.ListTopics(ctx, topicNames(specs)...)
@@ -51,7 +53,31 @@ func EnsureTopics(ctx context.Context, admin *kadm.Client, topics Topics, partit
 			return fmt.Errorf("creating topic %s: %w", spec.Name, err)
 		}
 	}
-	return nil
+	for {
+		have, err := admin.ListTopics(ctx, topicNames(specs)...)
+		if err == nil && led(have, specs) {
+			return nil
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return fmt.Errorf("waiting for the new topics: %w", errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// led reports whether every topic has a leader for each of its partitions.
+func led(have kadm.TopicDetails, specs []TopicSpec) bool {
+	for _, spec := range specs {
+		d, ok := have[spec.Name]
+		if !ok || d.Err != nil || len(d.Partitions) == 0 {
+			return false
+		}
+		for _, p := range d.Partitions {
+			if p.Err != nil || p.Leader < 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // PartitionsOf is how many partitions the flows' topics have, 0 when they do
@@ -111,7 +137,7 @@ func checkTopic(spec TopicSpec, have kadm.TopicDetails, configs map[string]strin
 		problems = append(problems, TopicProblem{Topic: spec.Name, Problem: problem, Remedy: remedy, Unsafe: unsafe})
 	}
 	if !have.Has(spec.Name) {
-		add(true, "it does not exist", "create it with `sluice topics --create`")
+		add(true, "it does not exist", "create it with `sluice topics`")
 		return problems
 	}
 	d := have[spec.Name]

@@ -37,9 +37,14 @@ func Fold(x *records.Execution, e *records.Event) bool {
 		}
 		step(x, fact.Skipped.Step).Status = records.StepStatus_STEP_STATUS_SKIPPED
 	case *records.Event_Ended:
+		if Open(fact.Ended.Status) || fact.Ended.Status == records.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED {
+			return false // no end at all
+		}
 		x.Status = fact.Ended.Status
 		x.Failure = fact.Ended.Failure
 		x.EndedAt = e.At
+	default:
+		return false // of a later kind
 	}
 	return true
 }

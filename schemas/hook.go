@@ -26,7 +26,7 @@ type Hook struct {
 	Time time.Time   // ce_time: when it was accepted
 
 	Method, Path, Query string            // ce_method, ce_path, ce_query
-	Headers             map[string]string // ce_httpheaders: names in lower case, without what authenticates
+	Headers             map[string]string // ce_httpheaders: names in lower case, without what authenticates; bytes that are not UTF-8 are U+FFFD
 	ContentType         string            // content-type
 	Body                []byte
 

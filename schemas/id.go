@@ -15,7 +15,8 @@ import (
 // a command finds the execution's owner without asking anyone.
 type ExecutionID [16]byte
 
-// NewExecutionID mints an ID for a hook accepted at t on a partition.
+// NewExecutionID mints an ID for a hook accepted at t on a partition, which is
+// below 65536.
 func NewExecutionID(t time.Time, partition int32) ExecutionID {
 	var id ExecutionID
 	rand.Read(id[6:14]) // never fails (crypto/rand, since Go 1.24)
@@ -65,7 +66,7 @@ func ParseExecutionID(s string) (ExecutionID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return id, errExecutionID
 	}
-	if _, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", ""))); err != nil {
+	if n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", ""))); err != nil || n != len(id) {
 		return ExecutionID{}, errExecutionID
 	}
 	return id, nil

@@ -25,7 +25,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(fake.Close)
-	kafka := []kgo.Opt{kgo.SeedBrokers(fake.ListenAddrs()...)}
+	kafka := []kgo.Opt{kgo.SeedBrokers(fake.ListenAddrs()...), kgo.MetadataMinAge(20 * time.Millisecond)}
 	client, err := kgo.NewClient(kafka...)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"sync"
+
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// execution is an open execution as its owner holds it. Only the session's
+// loop touches it; jobs get what they need by value or immutable.
+type execution struct {
+	id        schemas.ExecutionID
+	partition *partition
+	// x is the fold of all that happened, durable or not.
+	x    *records.Execution
+	plan *plan // nil until it starts
+	// hook is nil while its body is not in memory; jobs read it by the pointer then.
+	hook *loadedHook
+	// outputs are the decoded outputs of the steps that succeeded. A job gets a
+	// copy of the slice header; the elements never change.
+	outputs []output
+	busy    map[int]context.CancelFunc // steps in flight
+
+	// What the next transaction has to say about it.
+	events []*records.Event
+	// touched: it stands in the session's list of what to write.
+	touched bool
+	// stored: its last snapshot is in the topic state, so that its end needs a tombstone.
+	stored bool
+	// undurable: an effect's outcome is among events, so that no effect may begin.
+	undurable bool
+	held      []int // steps that wait for the transaction
+
+	due    []int // steps whose retry is due
+	active bool  // counts against its flow's concurrency
+	queued bool  // stands in its flow's queue
+}
+
+type output struct {
+	step  string
+	value mapping.Value
+}
+
+// loadedHook is a hook in memory and its parsed view, made once by the first
+// job that needs it.
+type loadedHook struct {
+	*schemas.Hook
+	once  sync.Once
+	scope *mapping.Object
+}
+
+// view is what the hook and the execution bring into scope.
+func (h *loadedHook) view(p *plan) *mapping.Object {
+	h.once.Do(func() { h.scope = newScope(h.Hook, p.flow, p.version) })
+	return h.scope
+}
+
+// idempotencyKey is the same for every attempt at a step of an execution, and
+// for no other: design, section 4.
+func idempotencyKey(id schemas.ExecutionID, step string, iteration int) string {
+	sum := sha256.Sum256([]byte(id.String() + "/" + step + "/" + strconv.Itoa(iteration)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// seed makes $random the same in every attempt.
+func seed(id schemas.ExecutionID) uint64 {
+	var s uint64
+	for _, b := range id[8:] {
+		s = s<<8 | uint64(b)
+	}
+	return s
+}
+
+// traceID is the trace-id of a W3C traceparent, or empty.
+func traceID(traceparent string) string {
+	parts := strings.Split(traceparent, "-")
+	if len(parts) < 4 || len(parts[1]) != 32 {
+		return ""
+	}
+	return parts[1]
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

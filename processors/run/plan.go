@@ -1,0 +1,78 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"sluice/connectors"
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+)
+
+const (
+	defaultStepTimeout = 30 * time.Second
+	defaultConcurrency = 50
+)
+
+// plan is a published version made ready to run: expressions compiled,
+// components found, defaults filled in. It never changes.
+type plan struct {
+	flow    string
+	version int32
+	graph   *graph
+	steps   []stepPlan
+	timeout time.Duration // of a whole execution; 0: none
+}
+
+type stepPlan struct {
+	*schemas.Step
+	component *connectors.Component
+	when      *mapping.Expression // nil: unconditional
+	input     *mapping.Template
+	timeout   time.Duration
+	retry     retryPolicy
+}
+
+// effect: the step does something to another system, and so waits until the
+// effects before it are durable.
+func (s *stepPlan) effect() bool { return s.component.Effect != connectors.Pure }
+
+// newPlan compiles a version. A version was checked when it was published, so
+// that an error here means that this binary knows less than that one did.
+func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *mapping.Engine) (*plan, error) {
+	p := &plan{flow: id, version: v.Number, graph: newGraph(v.Flow), timeout: time.Duration(v.Flow.Timeout)}
+	p.steps = make([]stepPlan, len(v.Flow.Steps))
+	for i := range v.Flow.Steps {
+		s := &v.Flow.Steps[i]
+		sp := stepPlan{Step: s, timeout: time.Duration(s.Timeout), retry: newRetryPolicy(s.Retry)}
+		if sp.timeout == 0 {
+			sp.timeout = defaultStepTimeout
+		}
+		var ok bool
+		if sp.component, ok = set.Component(s.Uses); !ok {
+			return nil, fmt.Errorf("step %s: there is no component %s", s.ID, s.Uses)
+		}
+		var err error
+		if s.When != "" {
+			if sp.when, err = engine.Compile(strings.TrimPrefix(s.When, "=")); err != nil {
+				return nil, fmt.Errorf("step %s: reading its condition: %w", s.ID, err)
+			}
+		}
+		input := json.RawMessage(`{}`)
+		if len(bytes.TrimSpace(s.Input)) > 0 {
+			input = s.Input
+		}
+		value, err := mapping.Decode(input)
+		if err == nil {
+			sp.input, err = engine.CompileTemplate(value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("step %s: reading its input: %w", s.ID, err)
+		}
+		p.steps[i] = sp
+	}
+	return p, nil
+}

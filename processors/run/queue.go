@@ -1,0 +1,232 @@
+package run
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"sluice/connectors"
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// maxLoaded is how many waiting executions of a flow keep their hook in
+// memory; the others are pointers, and read it again when their turn comes.
+const maxLoaded = 200
+
+// flowQueue holds the executions of a flow that want to go on, so that a flow
+// never runs more than its share and a slow one delays no other.
+type flowQueue struct {
+	active  int          // executions with a step in flight, or about to be
+	begun   []*execution // they have begun before, and go first
+	waiting []*execution // in the order they came
+}
+
+// enqueue puts an execution that wants to go on at the end of its flow's queue.
+func (s *session) enqueue(e *execution) {
+	if e.queued || e.active {
+		return
+	}
+	q := s.flows[e.x.FlowId]
+	if q == nil {
+		q = &flowQueue{}
+		s.flows[e.x.FlowId] = q
+	}
+	e.queued = true
+	if e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_WAITING {
+		q.begun = append(q.begun, e)
+		return
+	}
+	q.waiting = append(q.waiting, e)
+	if len(q.waiting) > maxLoaded {
+		e.hook = nil
+	}
+}
+
+// take is the next execution that may go on, or nil. A paused flow begins
+// nothing; what has begun runs to its end.
+func (q *flowQueue) take(paused bool) *execution {
+	list := &q.begun
+	if len(*list) == 0 {
+		if list = &q.waiting; paused || len(*list) == 0 {
+			return nil
+		}
+	}
+	e := (*list)[0]
+	(*list)[0] = nil
+	*list = (*list)[1:]
+	e.queued = false
+	return e
+}
+
+// pump lets executions go on as far as the flow's share allows.
+func (s *session) pump(flow string) {
+	q, entry := s.flows[flow], s.opts.Catalog.Flow(flow)
+	if q == nil || entry == nil {
+		return
+	}
+	share := defaultConcurrency
+	if v := entry.Latest(); v != nil && v.Flow.Concurrency > 0 {
+		share = v.Flow.Concurrency
+	}
+	for q.active < share {
+		e := q.take(entry.State == schemas.Paused)
+		if e == nil {
+			break
+		}
+		if !schemas.Open(e.x.Status) || e.partition.leaving || !s.owns(e) {
+			continue
+		}
+		e.active = true
+		q.active++
+		s.metrics.active.Inc()
+		s.goOn(e)
+	}
+	if q.active == 0 && len(q.begun) == 0 && len(q.waiting) == 0 {
+		delete(s.flows, flow)
+	}
+}
+
+// pumpAll fills the places that executions gave back.
+func (s *session) pumpAll() {
+	for len(s.stale) > 0 {
+		stale := s.stale
+		s.stale = nil
+		for flow := range stale {
+			s.pump(flow)
+		}
+	}
+}
+
+func (s *session) owns(e *execution) bool { return s.partitions[e.partition.number] == e.partition }
+
+// goOn begins an execution, or the retries that are due in it.
+func (s *session) goOn(e *execution) {
+	if e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_WAITING {
+		version := s.opts.Catalog.Flow(e.x.FlowId).Latest()
+		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: version.Number}}})
+	}
+	if err := s.prepare(e); err != nil {
+		s.end(e, &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_FAILED,
+			Failure: &records.Failure{Kind: string(connectors.KindInternal), Message: "this version cannot run here: " + err.Error()}})
+		s.rest(e)
+		return
+	}
+	due := e.due
+	e.due = nil
+	for _, i := range due {
+		if e.busy[i] == nil && !schemas.Settled(e.x.Steps[e.plan.steps[i].ID]) {
+			s.begin(e, i)
+		}
+	}
+	s.advance(e)
+}
+
+// rest gives the flow's place back when nothing of the execution is in flight.
+func (s *session) rest(e *execution) {
+	if len(e.busy) > 0 {
+		return
+	}
+	// Whatever it waits for, its memory is not needed until then.
+	e.hook, e.outputs = nil, nil
+	if !e.active {
+		return
+	}
+	e.active = false
+	s.metrics.active.Dec()
+	if q := s.flows[e.x.FlowId]; q != nil {
+		q.active--
+		if s.stale == nil {
+			s.stale = map[string]bool{}
+		}
+		s.stale[e.x.FlowId] = true
+	}
+}
+
+// credential opens a step's credential. It is called by jobs.
+func (s *session) credential(step *stepPlan) (*connectors.Credential, *connectors.Error) {
+	if step.Credential == "" {
+		if step.component.NeedsCredential {
+			return nil, connectors.BadCredential("the step has no credential; choose one")
+		}
+		return nil, nil
+	}
+	entry, values := s.opts.Catalog.Credential(step.Credential), s.opts.Catalog.Secret(step.Credential)
+	if entry == nil || values == nil {
+		return nil, connectors.BadCredential("credential %s does not exist, or its values cannot be read; save it again", step.Credential)
+	}
+	return &connectors.Credential{Type: entry.Type, Values: values}, nil
+}
+
+// readHook reads a hook's record again. It is called by jobs.
+func (s *session) readHook(ctx context.Context, at *records.Pointer) (*loadedHook, error) {
+	return readHook(ctx, s.reader, s.opts.Topics.Prefix+at.Topic, at)
+}
+
+// watchCatalog wakes the loop when flows change: a resumed flow has executions
+// to go on with.
+func (s *session) watchCatalog() (stop func()) {
+	ctx, cancel := context.WithCancel(s.jobCtx)
+	s.jobs.Go(func() {
+		for {
+			changed := s.opts.Catalog.Changed()
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+			s.mu.Lock()
+			for flow := range s.flows {
+				s.pump(flow)
+			}
+			s.mu.Unlock()
+			s.results.poke()
+		}
+	})
+	return cancel
+}
+
+// timeoutOfAll is the timer of a whole execution.
+const timeoutOfAll = -1
+
+type timer struct {
+	at   time.Time
+	e    *execution
+	step int
+}
+
+// timers is a heap, the earliest first. A timer that is no longer wanted is
+// recognised when it fires.
+type timers []timer
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
+func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+
+// Push is for container/heap.
+func (t *timers) Push(x any) { *t = append(*t, x.(timer)) }
+
+// Pop is for container/heap.
+func (t *timers) Pop() any {
+	old := *t
+	last := old[len(old)-1]
+	old[len(old)-1] = timer{}
+	*t = old[:len(old)-1]
+	return last
+}
+
+func (t *timers) add(at time.Time, e *execution, step int) { heap.Push(t, timer{at, e, step}) }
+
+func (t timers) next() (time.Time, bool) {
+	if len(t) == 0 {
+		return time.Time{}, false
+	}
+	return t[0].at, true
+}
+
+func (t *timers) fire(now time.Time, fn func(e *execution, step int)) {
+	for len(*t) > 0 && !(*t)[0].at.After(now) {
+		due := heap.Pop(t).(timer)
+		fn(due.e, due.step)
+	}
+}

@@ -1,0 +1,251 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
+
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// assigned takes partitions over: it reads what is open there, and goes on
+// with it. franz-go calls it, and the two below, while the loop waits for
+// records, and polls none of the partitions before it returns.
+func (s *session) assigned(ctx context.Context, client *kgo.Client, assigned map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	began := time.Now()
+	open := 0
+	for _, n := range assigned[s.opts.Topics.Hooks()] {
+		if s.broken != nil {
+			return
+		}
+		p, err := s.takeOver(ctx, client, n)
+		if err != nil {
+			s.broken = fmt.Errorf("taking over partition %d: %w", n, err)
+			s.results.poke()
+			return
+		}
+		open += len(p.executions)
+	}
+	s.pumpAll()
+	s.log.Info("partitions assigned", "partitions", assigned[s.opts.Topics.Hooks()], "open", open, "took", time.Since(began))
+	s.results.poke()
+}
+
+func (s *session) takeOver(ctx context.Context, client *kgo.Client, number int32) (*partition, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s.client = client // assigned may come before kgo.NewClient has returned
+	if s.hooksID == [16]byte{} {
+		topics, err := kadm.NewClient(client).ListTopics(ctx, s.opts.Topics.Hooks())
+		if err == nil {
+			err = topics.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("finding the topic %s: %w", s.opts.Topics.Hooks(), err)
+		}
+		s.hooksID = topics[s.opts.Topics.Hooks()].ID
+	}
+	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}}
+	var err error
+	// The offset first: it waits until the last owner's transaction is decided.
+	if p.position, err = s.committedOffset(ctx, number); err != nil {
+		return nil, err
+	}
+	snapshots, err := s.readState(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	s.partitions[number] = p
+	for _, x := range snapshots {
+		e := &execution{
+			id: schemas.ExecutionIDFromBytes(x.Id), partition: p, x: x,
+			busy: map[int]context.CancelFunc{}, stored: true,
+		}
+		p.executions[e.id] = e
+		s.metrics.open.Inc()
+		s.recover(e)
+	}
+	return p, nil
+}
+
+// readState reads the snapshots of a partition, in the order of their hooks.
+func (s *session) readState(ctx context.Context, number int32) ([]*records.Execution, error) {
+	topic := s.opts.Topics.State()
+	end, err := schemas.PartitionEnd(ctx, s.reader, topic, number)
+	if err != nil {
+		return nil, err
+	}
+	latest := map[schemas.ExecutionID][]byte{}
+	err = schemas.ReadPartition(ctx, s.reader, topic, number, 0, end, func(r *kgo.Record) bool {
+		id := schemas.ExecutionIDFromBytes(r.Key)
+		if r.Value == nil {
+			delete(latest, id)
+		} else {
+			latest[id] = r.Value
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	snapshots := make([]*records.Execution, 0, len(latest))
+	for id, value := range latest {
+		x := new(records.Execution)
+		if err := proto.Unmarshal(value, x); err != nil {
+			return nil, fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
+		}
+		snapshots = append(snapshots, x)
+	}
+	sortByHook(snapshots)
+	return snapshots, nil
+}
+
+// recover goes on with an execution that another session left open: waiting
+// ones queue again, due retries and what was in flight go first, and timers
+// are set for the rest.
+func (s *session) recover(e *execution) {
+	if e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_RUNNING {
+		if err := s.prepare(e); err == nil {
+			for i := range e.plan.steps {
+				state := e.x.Steps[e.plan.steps[i].ID]
+				if state.GetStatus() == records.StepStatus_STEP_STATUS_RETRYING {
+					s.timers.add(time.Unix(0, state.RetryAt), e, i)
+				}
+			}
+			d := decide(e.plan.graph, e.x, func(int) bool { return false })
+			e.outputs = nil
+			if len(d.run) == 0 && len(d.skip) == 0 && d.end == nil {
+				return // it waits for a timer alone
+			}
+		}
+	}
+	s.enqueue(e)
+	if s.stale == nil {
+		s.stale = map[string]bool{}
+	}
+	s.stale[e.x.FlowId] = true
+}
+
+// revoked hands partitions over: nothing begins any more, what is in flight
+// may finish for a bounded time, and one last transaction has it all.
+func (s *session) revoked(_ context.Context, _ *kgo.Client, revoked map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	numbers := revoked[s.opts.Topics.Hooks()]
+	if err := s.handOver(numbers); err != nil && s.broken == nil {
+		s.broken = fmt.Errorf("handing over: %w", err)
+	}
+	s.log.Info("partitions handed over", "partitions", numbers)
+}
+
+// lost lets partitions go that another runner has already: whatever was not
+// committed is not ours to write.
+func (s *session) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	numbers := lost[s.opts.Topics.Hooks()]
+	s.drop(numbers)
+	if len(numbers) > 0 {
+		s.log.Warn("partitions lost: another runner has them", "partitions", numbers)
+	}
+}
+
+// handOver drains partitions, commits, and drops them.
+//
+// A job may finish between the last transaction and drop: its result is
+// thrown away, and the next owner repeats the effect under the same key. That
+// is the one repetition that a bounded wait must allow.
+func (s *session) handOver(numbers []int32) error {
+	for _, n := range numbers {
+		if p := s.partitions[n]; p != nil {
+			p.leaving = true
+		}
+	}
+	deadline := time.NewTimer(s.opts.DrainTimeout)
+	defer deadline.Stop()
+	for waiting := true; waiting && s.inFlight(numbers); {
+		select {
+		case <-s.results.bell:
+			for _, r := range s.results.take() {
+				s.applyResult(r)
+			}
+		case <-deadline.C:
+			waiting = false
+		}
+	}
+	err := s.commitUntilDone()
+	s.drop(numbers)
+	return err
+}
+
+// commitUntilDone writes again what was aborted cleanly, a few times.
+func (s *session) commitUntilDone() error {
+	for range 3 {
+		if err := s.commit(context.Background()); err != nil {
+			return err
+		}
+		if len(s.touched) == 0 && !s.moved {
+			return nil
+		}
+	}
+	return nil // the next owner reads from Kafka how things stand
+}
+
+// inFlight reports whether a step of the partitions is being done.
+func (s *session) inFlight(numbers []int32) bool {
+	for _, n := range numbers {
+		p := s.partitions[n]
+		if p == nil {
+			continue
+		}
+		for _, e := range p.executions {
+			if len(e.busy) > len(e.held) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// drop forgets partitions, and cancels what is still in flight there.
+func (s *session) drop(numbers []int32) {
+	for _, n := range numbers {
+		p := s.partitions[n]
+		if p == nil {
+			continue
+		}
+		delete(s.partitions, n)
+		for _, e := range p.executions {
+			for _, cancel := range e.busy {
+				cancel()
+			}
+			clear(e.busy)
+			s.rest(e)
+			if e.stored {
+				s.metrics.open.Dec()
+			}
+		}
+	}
+	kept := s.touched[:0]
+	for _, e := range s.touched {
+		if s.owns(e) {
+			kept = append(kept, e)
+		}
+	}
+	clear(s.touched[len(kept):])
+	s.touched = kept
+	dead := s.dead[:0]
+	for _, r := range s.dead {
+		if s.partitions[r.Partition] != nil {
+			dead = append(dead, r)
+		}
+	}
+	s.dead = dead
+}

@@ -1,0 +1,126 @@
+// Package run owns partitions of the topic hooks and runs what comes there:
+// it turns each hook into an execution of its flow's published version and
+// does the steps, many executions at once. What happened, what is still open,
+// and how far it has read are one Kafka transaction, so that a process may be
+// killed at any instant (design, section 4).
+//
+// Read in this order: session.go (the one loop: poll, run, commit), decide.go
+// (what now, given this execution), job.go (one attempt), txn.go and commit.go
+// (three writes in one transaction), recover.go (taking over).
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/connectors"
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+)
+
+// Catalog is what the runner needs to know of flows and credentials: the
+// control log. It is safe for concurrent use, and what it returns is immutable.
+type Catalog interface {
+	Flow(id string) *schemas.FlowEntry
+	Credential(id string) *schemas.CredentialEntry
+	Secret(credentialID string) map[string]string
+	Offset() int64
+	WaitFor(ctx context.Context, offset int64) error
+	Changed() <-chan struct{}
+}
+
+// Options says what a Runner works with. All but Registry is needed.
+type Options struct {
+	Kafka      []kgo.Opt // brokers and security
+	Topics     schemas.Topics
+	Instance   string // unique among runners, the same after a restart
+	Catalog    Catalog
+	Components *connectors.Set
+	Mapping    *mapping.Engine
+	Env        connectors.Env
+	Logger     *slog.Logger
+	Registry   prometheus.Registerer
+
+	// SessionTimeout is after how long another runner takes over from one
+	// that was killed and does not come back. Default 10 s.
+	SessionTimeout time.Duration
+	// DrainTimeout bounds the wait for steps in flight when partitions are
+	// handed over or the process ends; what is not done by then is done again
+	// by the next owner, under the same idempotency key. Default 5 s.
+	DrainTimeout time.Duration
+}
+
+const (
+	group               = "run"
+	transactionTimeout  = 10 * time.Second
+	unstableOffsetPause = 50 * time.Millisecond
+	abortPause          = 50 * time.Millisecond
+)
+
+// Runner runs flows. Several, in several processes, share the partitions.
+type Runner struct {
+	opts    Options
+	metrics *metrics
+}
+
+// New makes a Runner; it does no I/O.
+func New(opts Options) *Runner {
+	opts = opts.withDefaults()
+	return &Runner{opts: opts, metrics: newMetrics(opts.Registry)}
+}
+
+func (o Options) withDefaults() Options {
+	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	return o
+}
+
+// Run runs flows until ctx ends, and then hands over what is open. A session
+// that loses its identity or its broker is replaced by a new one, which reads
+// from Kafka how things stand.
+func (r *Runner) Run(ctx context.Context) error {
+	for {
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				r.opts.Logger.Warn("the runner's last session ended badly; the next start resumes from Kafka", "error", err)
+			}
+			return nil
+		}
+		r.metrics.restarts.Inc()
+		r.opts.Logger.Warn("starting the runner's session again", "error", err)
+		if !sleep(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+func (r *Runner) session(ctx context.Context) error {
+	s, err := newSession(r.opts, r.metrics)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.run(ctx)
+}
+
+// sleep reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

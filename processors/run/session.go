@@ -1,0 +1,554 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/connectors"
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// maxPoll is how many records one cycle takes. More wait in the client.
+const maxPoll = 2000
+
+// session is one membership in the consumer group, one transactional producer
+// and the loop over both. mu is held by the loop except while it waits for
+// records, and by the rebalance callbacks, which come only then: franz-go
+// blocks rebalances from the return of a poll until AllowRebalance.
+type session struct {
+	opts    Options
+	log     *slog.Logger
+	metrics *metrics
+	client  *kgo.Client
+	// reader reads places of the log: on the consumer's own connection such a
+	// request would wait until the long poll before it is answered.
+	reader          *kgo.Client
+	group           string
+	transactionalID string
+	instance        string
+	hooksID         [16]byte
+
+	mu         sync.Mutex
+	partitions map[int32]*partition
+	flows      map[string]*flowQueue
+	plans      map[planKey]*plan
+	timers     timers
+	touched    []*execution
+	dead       []*kgo.Record // dead letters to write
+	moved      bool          // a position moved since the last transaction
+	broken     error
+	notBefore  time.Time       // when to try again after an abort
+	stale      map[string]bool // flows with a place given back
+
+	jobs    sync.WaitGroup
+	jobCtx  context.Context
+	stop    context.CancelFunc
+	results results
+}
+
+type planKey struct {
+	flow    string
+	version int32
+}
+
+// partition is an owned partition of hooks, and its namesakes.
+type partition struct {
+	number     int32
+	position   int64 // of the next hook to be polled
+	executions map[schemas.ExecutionID]*execution
+	leaving    bool // it is being handed over: nothing begins any more
+}
+
+// results is where jobs leave what they came to, and what wakes the loop.
+type results struct {
+	mu   sync.Mutex
+	list []result
+	wake context.CancelFunc // ends the poll that the loop is in, or nil
+	bell chan struct{}      // for a drain, which does not poll
+}
+
+func (r *results) put(v result) {
+	r.mu.Lock()
+	r.list = append(r.list, v)
+	wake := r.wake
+	r.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
+	select {
+	case r.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (r *results) take() []result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.list
+	r.list = nil
+	return list
+}
+
+// poke wakes the loop without a result.
+func (r *results) poke() {
+	r.mu.Lock()
+	wake := r.wake
+	r.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
+}
+
+// arm makes wake the way to end the coming poll; it reports false when there
+// is something to do at once.
+func (r *results) arm(wake context.CancelFunc) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wake = wake
+	return len(r.list) == 0
+}
+
+func newSession(opts Options, m *metrics) (*session, error) {
+	s := &session{
+		opts: opts, log: opts.Logger, metrics: m,
+		group:           opts.Topics.Prefix + group,
+		transactionalID: opts.Topics.Prefix + group + "." + opts.Instance,
+		instance:        opts.Instance,
+		partitions:      map[int32]*partition{}, flows: map[string]*flowQueue{}, plans: map[planKey]*plan{},
+		results: results{bell: make(chan struct{}, 1)},
+	}
+	s.jobCtx, s.stop = context.WithCancel(context.Background())
+	reader, err := kgo.NewClient(opts.Kafka...)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the runner's client: %w", err)
+	}
+	s.reader = reader
+	client, err := kgo.NewClient(append(opts.Kafka,
+		kgo.ConsumerGroup(s.group),
+		kgo.InstanceID(s.instance),
+		kgo.ConsumeTopics(opts.Topics.Hooks()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(opts.SessionTimeout),
+		kgo.HeartbeatInterval(opts.SessionTimeout/5),
+		kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxBytes(16<<20), // franz-go raises it for a single larger record
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(s.assigned),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
+		kgo.TransactionalID(s.transactionalID),
+		kgo.TransactionTimeout(transactionTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes-1024),
+		kgo.MaxBufferedRecords(1<<20), // a transaction's records are counted before they are produced
+	)...)
+	if err != nil {
+		reader.Close()
+		return nil, fmt.Errorf("configuring the runner's client: %w", err)
+	}
+	s.mu.Lock()
+	s.client = client
+	s.mu.Unlock()
+	return s, nil
+}
+
+func (s *session) close() {
+	s.stop()
+	s.jobs.Wait()
+	s.client.CloseAllowingRebalance()
+	s.reader.Close()
+}
+
+// run is the one loop: poll what is there, run it, commit.
+func (s *session) run(ctx context.Context) error {
+	// The producer's ID first: taking it aborts what a killed predecessor of
+	// the same name left open, and whoever reads state waits for that.
+	if _, _, err := s.client.ProducerID(ctx); err != nil {
+		return fmt.Errorf("taking the producer's ID: %w", err)
+	}
+	stopWatching := s.watchCatalog()
+	defer stopWatching()
+	for {
+		fetches := s.poll(ctx)
+		s.mu.Lock()
+		err := s.cycle(ctx, fetches)
+		if err == nil && ctx.Err() != nil {
+			err = s.handOver(slices.Collect(maps.Keys(s.partitions)))
+			s.mu.Unlock()
+			s.client.AllowRebalance()
+			return err
+		}
+		s.mu.Unlock()
+		s.client.AllowRebalance()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// poll waits for records, a result, a timer or the end. Results never wait
+// for records, nor records for results.
+func (s *session) poll(ctx context.Context) kgo.Fetches {
+	pollCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait := s.results.arm(cancel)
+	defer s.results.arm(nil)
+	s.mu.Lock()
+	until, hasTimer := s.timers.next()
+	switch {
+	case s.broken != nil:
+		wait = false
+	case len(s.touched) == 0:
+	case time.Now().After(s.notBefore):
+		wait = false
+	case !hasTimer || s.notBefore.Before(until):
+		until, hasTimer = s.notBefore, true
+	}
+	s.mu.Unlock()
+	if hasTimer {
+		var cancelUntil context.CancelFunc
+		pollCtx, cancelUntil = context.WithDeadline(pollCtx, until)
+		defer cancelUntil()
+	}
+	if !wait {
+		// Not a context that has ended: that would return nothing, and records
+		// would starve while there are results.
+		return s.client.PollRecords(nil, maxPoll) //nolint:staticcheck // franz-go: nil is what is buffered, at once
+	}
+	return s.client.PollRecords(pollCtx, maxPoll)
+}
+
+// cycle does what there is to do, and commits it.
+func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	var failed error
+	fetches.EachError(func(topic string, p int32, err error) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return
+		}
+		if errors.Is(err, kgo.ErrClientClosed) {
+			failed = err
+			return
+		}
+		s.log.Warn("polling hooks", "topic", topic, "partition", p, "error", err)
+	})
+	if failed != nil {
+		return failed
+	}
+	fetches.EachRecord(func(r *kgo.Record) {
+		if failed == nil {
+			failed = s.take(ctx, r)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	for _, r := range s.results.take() {
+		s.applyResult(r)
+	}
+	s.timers.fire(time.Now(), s.wake)
+	s.pumpAll()
+	return s.commit(ctx)
+}
+
+// take turns one record into an execution, or a command into its effect.
+func (s *session) take(ctx context.Context, r *kgo.Record) error {
+	p := s.partitions[r.Partition]
+	if p == nil || r.Offset < p.position {
+		return fmt.Errorf("polled %s/%d at offset %d, which this runner does not own", r.Topic, r.Partition, r.Offset)
+	}
+	p.position, s.moved = r.Offset+1, true
+	hook, err := schemas.ParseHook(r)
+	if err != nil {
+		s.deadletter(r, err)
+		return nil
+	}
+	if hook.Control > s.opts.Catalog.Offset() {
+		// The sender's edge knew more of the flows than we do yet.
+		if err := s.opts.Catalog.WaitFor(ctx, hook.Control); err != nil {
+			return err
+		}
+	}
+	if hook.Kind == schemas.KindCancel {
+		if e := p.executions[hook.ID]; e != nil {
+			s.cancel(e, time.Now())
+		}
+		return nil
+	}
+	entry := s.opts.Catalog.Flow(hook.Flow)
+	if entry == nil || entry.Latest() == nil {
+		s.deadletter(r, fmt.Errorf("flow %s was never published", hook.Flow))
+		return nil
+	}
+	if p.executions[hook.ID] != nil {
+		return nil // the edge's producer repeated itself
+	}
+	e := &execution{
+		id: hook.ID, partition: p, hook: &loadedHook{Hook: hook}, busy: map[int]context.CancelFunc{},
+		x: &records.Execution{
+			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
+			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent,
+			Hook: &records.Pointer{Topic: "hooks", Partition: r.Partition, Offset: r.Offset},
+		},
+	}
+	if !hook.ReplayOf.IsZero() {
+		e.x.ReplayOf = hook.ReplayOf[:]
+	}
+	p.executions[e.id] = e
+	s.touch(e)
+	s.enqueue(e)
+	s.pump(e.x.FlowId)
+	return nil
+}
+
+// record adds an event to what happened, and folds it in.
+func (s *session) record(e *execution, at time.Time, event *records.Event) bool {
+	event.At = at.UnixNano()
+	if !schemas.Fold(e.x, event) {
+		return false
+	}
+	e.events = append(e.events, event)
+	s.touch(e)
+	return true
+}
+
+func (s *session) touch(e *execution) {
+	if !e.touched {
+		e.touched = true
+		s.touched = append(s.touched, e)
+	}
+}
+
+// prepare makes an execution ready to run: its plan, and the outputs it has.
+func (s *session) prepare(e *execution) error {
+	if e.plan == nil {
+		plan, err := s.planFor(e.x.FlowId, e.x.Version)
+		if err != nil {
+			return err
+		}
+		e.plan = plan
+		if plan.timeout > 0 {
+			s.timers.add(time.Unix(0, e.x.StartedAt).Add(plan.timeout), e, timeoutOfAll)
+		}
+	}
+	if e.outputs != nil {
+		return nil
+	}
+	for i := range e.plan.steps {
+		id := e.plan.steps[i].ID
+		state := e.x.Steps[id]
+		if state.GetStatus() != records.StepStatus_STEP_STATUS_SUCCEEDED {
+			continue
+		}
+		value, err := mapping.Decode(state.Output)
+		if err != nil {
+			return fmt.Errorf("reading the output of step %s: %w", id, err)
+		}
+		e.outputs = append(e.outputs, output{id, value})
+	}
+	return nil
+}
+
+func (s *session) planFor(flow string, version int32) (*plan, error) {
+	key := planKey{flow, version}
+	if p := s.plans[key]; p != nil {
+		return p, nil
+	}
+	entry := s.opts.Catalog.Flow(flow)
+	if entry == nil || entry.Version(version) == nil {
+		return nil, fmt.Errorf("flow %s has no version %d", flow, version)
+	}
+	p, err := newPlan(flow, entry.Version(version), s.opts.Components, s.opts.Mapping)
+	if err != nil {
+		return nil, err
+	}
+	s.plans[key] = p
+	return p, nil
+}
+
+// advance does what decide says until there is nothing to do at once.
+func (s *session) advance(e *execution) {
+	for {
+		d := decide(e.plan.graph, e.x, func(i int) bool { return e.busy[i] != nil })
+		for _, i := range d.skip {
+			step := &e.plan.steps[i]
+			s.record(e, time.Now(), &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
+		}
+		if len(d.skip) > 0 {
+			continue
+		}
+		for _, i := range d.run {
+			s.begin(e, i)
+		}
+		if d.end != nil {
+			s.end(e, d.end)
+		}
+		s.rest(e)
+		return
+	}
+}
+
+// begin starts a step's next attempt, or holds it until the effects before it
+// are durable.
+func (s *session) begin(e *execution, i int) {
+	step := &e.plan.steps[i]
+	if e.partition.leaving {
+		return // the next owner begins it
+	}
+	if e.undurable && step.effect() {
+		e.busy[i] = func() {} // so that decide does not ask again
+		e.held = append(e.held, i)
+		return
+	}
+	s.launch(e, i)
+}
+
+func (s *session) launch(e *execution, i int) {
+	step := &e.plan.steps[i]
+	ctx, cancel := context.WithCancel(s.jobCtx)
+	e.busy[i] = cancel
+	j := &job{
+		session: s, ex: e, id: e.id, plan: e.plan, index: i, number: e.x.Steps[step.ID].GetAttempts() + 1,
+		hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, startedAt: time.Unix(0, e.x.StartedAt),
+		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
+	}
+	s.metrics.inFlight.Inc()
+	s.jobs.Go(func() {
+		defer cancel()
+		r := j.run(ctx)
+		s.metrics.inFlight.Dec()
+		s.results.put(r)
+	})
+}
+
+// applyResult folds an attempt's outcome in and goes on.
+func (s *session) applyResult(r result) {
+	e := r.job.ex
+	if !s.owns(e) || e.busy[r.job.index] == nil {
+		return // handed over, or cancelled while it was under way
+	}
+	delete(e.busy, r.job.index)
+	step := &e.plan.steps[r.job.index]
+	if e.hook == nil {
+		e.hook = r.hook
+	}
+	now := time.Now()
+	if r.skipped {
+		s.record(e, now, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
+		s.advance(e)
+		return
+	}
+	if r.err != nil {
+		if e.partition.leaving && r.err.Kind == connectors.KindCancelled {
+			return // cut off by the end of this session: the next owner does it again
+		}
+		key := e.id.String() + step.ID
+		first := e.x.Steps[step.ID].GetFirstAt()
+		if first == 0 {
+			first = r.attempt.StartedAt
+		}
+		if wait, ok := step.retry.next(key, r.attempt.Number, now.Sub(time.Unix(0, first)), r.err); ok {
+			at := now.Add(wait)
+			r.attempt.Status, r.attempt.RetryAt = records.StepStatus_STEP_STATUS_RETRYING, at.UnixNano()
+			s.timers.add(at, e, r.job.index)
+		}
+	} else {
+		e.outputs = append(e.outputs, output{step.ID, r.output})
+	}
+	e.undurable = e.undurable || step.effect()
+	s.metrics.attempt(r.attempt)
+	s.record(e, now, &records.Event{Fact: &records.Event_Attempt{Attempt: r.attempt}})
+	s.advance(e)
+}
+
+// wake is what a timer does.
+func (s *session) wake(e *execution, step int) {
+	if !s.owns(e) || !schemas.Open(e.x.Status) {
+		return
+	}
+	if step == timeoutOfAll {
+		s.fail(e, time.Now(), &records.Failure{Kind: string(connectors.KindTimeout),
+			Message: fmt.Sprintf("the execution was not done within %s", e.plan.timeout)})
+		return
+	}
+	state := e.x.Steps[e.plan.steps[step].ID]
+	if state.GetStatus() != records.StepStatus_STEP_STATUS_RETRYING || e.busy[step] != nil || state.RetryAt > time.Now().UnixNano() {
+		return
+	}
+	if e.active { // another branch of it is in flight
+		s.begin(e, step)
+		return
+	}
+	e.due = append(e.due, step)
+	s.enqueue(e)
+	s.pump(e.x.FlowId)
+}
+
+// cancel ends an execution because somebody asked for it.
+func (s *session) cancel(e *execution, at time.Time) {
+	s.cutOff(e, at)
+	s.record(e, at, &records.Event{Fact: &records.Event_Ended{Ended: &records.Ended{
+		Status:  records.ExecutionStatus_EXECUTION_STATUS_CANCELLED,
+		Failure: &records.Failure{Kind: string(connectors.KindCancelled), Message: "cancelled by request"},
+	}}})
+	s.rest(e)
+}
+
+func (s *session) fail(e *execution, at time.Time, why *records.Failure) {
+	s.cutOff(e, at)
+	s.end(e, &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_FAILED, Failure: why})
+	s.rest(e)
+}
+
+// cutOff cancels what is in flight and puts it on record at once: an effect
+// that was begun is never left without a word.
+func (s *session) cutOff(e *execution, at time.Time) {
+	for i, cancel := range e.busy {
+		cancel()
+		delete(e.busy, i)
+		step := &e.plan.steps[i]
+		if slices.Contains(e.held, i) || !step.effect() {
+			continue // it did nothing
+		}
+		s.record(e, at, &records.Event{Fact: &records.Event_Attempt{Attempt: &records.Attempt{
+			Step: step.ID, Name: step.Name, Uses: step.Uses, Number: e.x.Steps[step.ID].GetAttempts() + 1,
+			Status: records.StepStatus_STEP_STATUS_CANCELLED, StartedAt: at.UnixNano(),
+			IdempotencyKey: idempotencyKey(e.id, step.ID, 0),
+			Failure:        &records.Failure{Kind: string(connectors.KindCancelled), Message: "cut off when the execution ended; it may have taken effect", Step: step.ID},
+		}}})
+	}
+	e.held = nil
+}
+
+// end records how an execution ended; the first end wins.
+func (s *session) end(e *execution, ended *records.Ended) {
+	s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}})
+}
+
+func (s *session) deadletter(r *kgo.Record, why error) {
+	s.metrics.deadletters.Inc()
+	s.log.Error("a record goes to the dead letters", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "reason", why)
+	headers := append(r.Headers[:len(r.Headers):len(r.Headers)],
+		kgo.RecordHeader{Key: "sluice_reason", Value: []byte(why.Error())},
+		kgo.RecordHeader{Key: "sluice_offset", Value: []byte(itoa(r.Offset))})
+	s.dead = append(s.dead, &kgo.Record{
+		Topic: s.opts.Topics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: headers,
+	})
+}
