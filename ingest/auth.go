@@ -1,0 +1,215 @@
+package ingest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"sluice/schemas"
+)
+
+// lock is a trigger's credential made ready: what a request has to show. A
+// credential that cannot be used makes a lock that no request opens.
+type lock struct {
+	kind   string // none, basic, apiKey, signed; or "": nothing opens it
+	broken *refusal
+
+	basic [sha256.Size]byte // of "user:password"
+
+	name  string            // of the API key's header or query parameter
+	query bool              // the API key is in the query
+	key   [sha256.Size]byte // of the API key
+
+	verifier  *Verifier
+	publicURL string // scheme and host that senders know; empty: what they sent
+}
+
+// newLock reads a credential that a flow names; an empty name is No Auth.
+func newLock(named string, credential *schemas.CredentialEntry, values map[string]string, publicURL string) *lock {
+	switch {
+	case named == "":
+		return &lock{kind: "none"}
+	case credential == nil:
+		return brokenLock("the flow's credential " + named + " does not exist")
+	case credential.Uses != "webhook":
+		return brokenLock("the flow's credential " + named + " is one of " + credential.Uses + ", not of webhook")
+	}
+	switch credential.Type {
+	case "none":
+		return &lock{kind: "none"}
+	case "basic":
+		if values["username"] == "" || values["password"] == "" {
+			return brokenLock("the flow's credential " + named + " has no user name or no password")
+		}
+		return &lock{kind: "basic", basic: sha256.Sum256([]byte(values["username"] + ":" + values["password"]))}
+	case "apiKey":
+		l := &lock{kind: "apiKey", name: values["name"], query: values["in"] == "query", key: sha256.Sum256([]byte(values["value"]))}
+		if l.name == "" || values["value"] == "" || values["in"] != "" && values["in"] != "header" && values["in"] != "query" {
+			return brokenLock("the flow's credential " + named + " has no name or no value, or is in neither header nor query")
+		}
+		return l
+	case "hmac":
+		verifier, err := hmacScheme(values).Verifier(values["secret"], values["previousSecret"], values["secret2"])
+		if err != nil {
+			return brokenLock("the flow's credential " + named + ": " + err.Error())
+		}
+		return &lock{kind: "signed", verifier: verifier, publicURL: strings.TrimRight(publicURL, "/")}
+	}
+	return brokenLock("the flow's credential " + named + " is of the unknown type " + credential.Type)
+}
+
+func brokenLock(detail string) *lock {
+	return &lock{broken: &refusal{status: 401, reason: ReasonCredential, detail: "this flow cannot authenticate anyone at present", cause: detail}}
+}
+
+// hmacScheme fills a scheme in from the values of a credential of type hmac.
+// What cannot be read becomes what Verifier refuses.
+func hmacScheme(values map[string]string) Scheme {
+	or := func(name, otherwise string) string {
+		if v := values[name]; v != "" {
+			return v
+		}
+		return otherwise
+	}
+	s := Scheme{
+		Header:          or("header", "x-eio-signature"),
+		Algorithm:       or("algorithm", "sha256"),
+		Encoding:        or("encoding", "hex"),
+		Prefix:          values["prefix"],
+		TimestampHeader: values["timestampHeader"],
+		Template:        or("template", "{body}"),
+	}
+	if s.TimestampHeader != "" {
+		s.Tolerance = 5 * time.Minute
+		if text := values["tolerance"]; text != "" {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				d, err = time.ParseDuration(text + "s")
+			}
+			if err != nil || d <= 0 {
+				s.Algorithm = "with a tolerance that is no duration"
+			}
+			s.Tolerance = d
+		}
+	}
+	return s
+}
+
+var basicChallenge = &refusal{status: 401, reason: ReasonUnauthenticated, detail: "user name and password are wanted", challenge: true}
+
+// beforeBody checks what needs no body. A *refusal is final; nil is not yet an
+// admission: afterBody has to agree.
+func (l *lock) beforeBody(http *fasthttp.RequestCtx, now time.Time) *refusal {
+	header := http.Request.Header.PeekAll
+	switch l.kind {
+	case "none":
+		return nil
+	case "basic":
+		values := header(fasthttp.HeaderAuthorization)
+		if len(values) != 1 || !l.basicOpens(values[0]) {
+			return basicChallenge
+		}
+		return nil
+	case "apiKey":
+		if l.query {
+			return l.keyOpens(queryValues(http.URI().QueryString(), l.name))
+		}
+		return l.keyOpens(header(l.name))
+	case "signed":
+		return unproven(l.verifier.Plausible(header, now))
+	}
+	return l.broken
+}
+
+// afterBody checks the body's signature, where there is to be one.
+func (l *lock) afterBody(http *fasthttp.RequestCtx, body []byte, now time.Time) *refusal {
+	if l.kind != "signed" {
+		return nil
+	}
+	m := Message{Method: string(http.Method()), Header: http.Request.Header.PeekAll, Body: body}
+	if l.verifier.uses("url") {
+		m.URL = l.publicURL + string(http.RequestURI())
+		if l.publicURL == "" {
+			m.URL = http.URI().String()
+		}
+	}
+	return unproven(l.verifier.Verify(m, now))
+}
+
+func unproven(err error) *refusal {
+	if err == nil {
+		return nil
+	}
+	return &refusal{status: 401, reason: err.(*Unproven).Reason, detail: err.Error()}
+}
+
+// basicOpens checks the value of Authorization (RFC 7617). Hashes are
+// compared, so that neither content nor length shows in the time it takes.
+func (l *lock) basicOpens(value []byte) bool {
+	scheme, text, _ := bytes.Cut(value, []byte(" "))
+	if !bytes.EqualFold(scheme, []byte("Basic")) {
+		return false
+	}
+	pair, err := base64.StdEncoding.Strict().AppendDecode(nil, bytes.TrimLeft(text, " "))
+	sum := sha256.Sum256(pair)
+	return err == nil && subtle.ConstantTimeCompare(sum[:], l.basic[:]) == 1
+}
+
+func (l *lock) keyOpens(values [][]byte) *refusal {
+	where := "header"
+	if l.query {
+		where = "query parameter"
+	}
+	if len(values) != 1 {
+		return &refusal{status: 401, reason: ReasonUnauthenticated, detail: "the " + where + " " + l.name + " is wanted, once"}
+	}
+	sum := sha256.Sum256(values[0])
+	if subtle.ConstantTimeCompare(sum[:], l.key[:]) != 1 {
+		return &refusal{status: 401, reason: ReasonUnauthenticated, detail: "the " + where + " " + l.name + " is not the key"}
+	}
+	return nil
+}
+
+// queryValues lists a parameter's values, decoded. One that cannot be decoded
+// is a value too, so that it counts.
+func queryValues(query []byte, name string) [][]byte {
+	var values [][]byte
+	for pair := range bytes.SplitSeq(query, []byte("&")) {
+		if key, value, _ := bytes.Cut(pair, []byte("=")); isParameter(key, name) {
+			text, err := url.QueryUnescape(string(value))
+			if err != nil {
+				text = ""
+			}
+			values = append(values, []byte(text))
+		}
+	}
+	return values
+}
+
+func isParameter(raw []byte, name string) bool {
+	if string(raw) == name {
+		return true
+	}
+	key, err := url.QueryUnescape(string(raw))
+	return err == nil && key == name
+}
+
+// withoutKey is the query as it is kept: byte for byte, but for the API key.
+func (l *lock) withoutKey(query []byte) string {
+	if len(query) == 0 || l.kind != "apiKey" || !l.query {
+		return string(query)
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(string(query), "&") {
+		if key, _, _ := strings.Cut(pair, "="); !isParameter([]byte(key), l.name) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}

@@ -1,0 +1,125 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// budget bounds the memory that bodies take while they are read. Without it,
+// many large bodies at once could take all there is.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+func (b *budget) take(n int) bool {
+	if b.used.Add(int64(n)) > b.limit {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *budget) release(n int) {
+	if n != 0 {
+		b.used.Add(-int64(n))
+	}
+}
+
+// minRate is how fast a body must come, in bytes a second, once ReadTimeout is over.
+const minRate = 64 << 10
+
+// firstRead is the memory that a body's announced length is believed for. The
+// rest is taken as it comes, so that announcing much and sending nothing costs
+// nobody anything.
+const firstRead = 64 << 10
+
+// readBody reads the raw bytes into memory of their own, no more than the limit.
+func (e *Edge) readBody(r *request) *refusal {
+	http, limit := r.http, e.options.MaxBody
+	length := http.Request.Header.ContentLength() // -1: chunked; -2: none
+	if length == -1 && bytes.Contains(bytes.ToLower(http.Request.Header.RawHeaders()), []byte("\ncontent-length:")) {
+		// Two lengths are how requests are smuggled past a proxy (RFC 9112, section 6.3).
+		return &refusal{status: 400, reason: ReasonBadRequest, detail: "the request has both Content-Length and Transfer-Encoding"}
+	}
+	if encoding := http.Request.Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
+		return &refusal{status: 415, reason: ReasonEncoding, detail: "the body is encoded: send it without Content-Encoding", identity: true}
+	}
+	tooLarge := func() *refusal {
+		return &refusal{status: 413, reason: ReasonTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes", limit)}
+	}
+	stream := http.RequestBodyStream()
+	switch {
+	case length > limit:
+		return tooLarge()
+	case stream == nil || length == 0:
+		return nil
+	}
+	if length > firstRead || length < 0 {
+		most := length
+		if most < 0 {
+			most = limit
+		}
+		deadline := r.began.Add(e.options.ReadTimeout + time.Duration(most)*time.Second/minRate)
+		if err := http.Conn().SetReadDeadline(deadline); err != nil {
+			return slow(err)
+		}
+	}
+
+	size := min(max(length, 4<<10), firstRead)
+	if length > 0 {
+		size = min(length, firstRead)
+	}
+	if !e.bodies.take(size) {
+		return buffersFull
+	}
+	r.held = size
+	body := make([]byte, 0, size)
+	for len(body) != length {
+		if len(body) == cap(body) {
+			// One byte more than the limit tells a chunked body that is too large.
+			more := min(2*cap(body), limit+1)
+			if length > 0 {
+				more = min(more, length)
+			}
+			if len(body) > limit {
+				return tooLarge()
+			}
+			if !e.bodies.take(more - cap(body)) {
+				return buffersFull
+			}
+			r.held += more - cap(body)
+			body = append(make([]byte, 0, more), body...)
+		}
+		n, err := stream.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return slow(err)
+		}
+	}
+	switch {
+	case len(body) > limit:
+		return tooLarge()
+	case length > 0 && len(body) < length:
+		return slow(io.ErrUnexpectedEOF)
+	}
+	r.body = body
+	return nil
+}
+
+// slow answers a body that did not come, or not as HTTP wants it.
+func slow(err error) *refusal {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return &refusal{status: 408, reason: ReasonTimeout, detail: "the body did not come in time"}
+	}
+	return &refusal{status: 400, reason: ReasonBadRequest, detail: "the body ended early, or is not chunked as HTTP wants it"}
+}

@@ -1,0 +1,99 @@
+package ingest
+
+import (
+	"reflect"
+	"strings"
+
+	"sluice/schemas"
+)
+
+// flow is a flow that accepts hooks, with all that can be made ready before a
+// request comes. It is immutable but for the rate, and made anew when the flow
+// or its credential changes.
+type flow struct {
+	entry      *schemas.FlowEntry
+	credential *schemas.CredentialEntry // nil: none is named, or it does not exist
+	secret     uintptr                  // which map of secrets the lock was made from
+	revision   int64                    // the control offset that covers flow and credential
+
+	partition   int32
+	lock        *lock
+	methods     []string
+	otherMethod *refusal
+	rate        *rate
+	answer      answer
+}
+
+// flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
+// draft, stopped, deleted, or started by something else than a webhook.
+func (e *Edge) flow(id []byte) *flow {
+	entry := e.options.Catalog.Flow(string(id))
+	if entry == nil || entry.Deleted || (entry.State != schemas.Running && entry.State != schemas.Paused) {
+		return nil
+	}
+	version := entry.Published()
+	if version == nil || version.Flow == nil || version.Flow.Trigger.Uses != "webhook/receive" {
+		return nil
+	}
+	var credential *schemas.CredentialEntry
+	var secret map[string]string
+	if named := version.Flow.Trigger.Credential; named != "" {
+		if credential = e.options.Catalog.Credential(named); credential != nil {
+			secret = e.options.Catalog.Secret(named)
+		}
+	}
+	var old *flow
+	if known, ok := e.flows.Load(entry.ID); ok {
+		old = known.(*flow)
+		if old.entry == entry && old.credential == credential && old.secret == identity(secret) {
+			return old
+		}
+	}
+	f := newFlow(entry, version.Flow, credential, secret, &e.options)
+	if old != nil && f.rate.same(old.rate) {
+		f.rate = old.rate // publishing must not hand out a fresh allowance
+	}
+	e.flows.Store(entry.ID, f)
+	return f
+}
+
+// identity tells maps apart: a changed secret is a new map.
+func identity(m map[string]string) uintptr { return reflect.ValueOf(m).Pointer() }
+
+func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schemas.CredentialEntry, secret map[string]string, o *Options) *flow {
+	f := &flow{
+		entry:      entry,
+		credential: credential,
+		secret:     identity(secret),
+		revision:   entry.Revision,
+		partition:  schemas.PartitionOf(entry.ID, o.Partitions),
+		lock:       newLock(document.Trigger.Credential, credential, secret, o.PublicURL),
+		methods:    []string{"GET", "POST"},
+		rate:       parseRate(document.Rate),
+		answer:     newAnswer(document.Trigger.Respond),
+	}
+	if credential != nil {
+		f.revision = max(f.revision, credential.Revision)
+	}
+	if len(document.Trigger.Methods) > 0 {
+		f.methods = document.Trigger.Methods
+	}
+	f.otherMethod = &refusal{
+		status: 405, reason: ReasonMethod,
+		detail: "this flow takes " + strings.Join(f.methods, " and "),
+		allow:  strings.Join(append([]string{"HEAD"}, f.methods...), ", "),
+	}
+	return f
+}
+
+func (f *flow) takes(method []byte) bool { return f.method(method) != "" }
+
+// method is a method that the flow takes, as a string of its own, or "".
+func (f *flow) method(method []byte) string {
+	for _, m := range f.methods {
+		if m == string(method) {
+			return m
+		}
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package ingest
+
+import (
+	"bytes"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
+
+	"sluice/schemas"
+)
+
+// request is one request on its way through the edge. What it takes from Fiber
+// lives in Fiber's buffers, which are used again when the handler returns:
+// whatever outlives the handler is copied.
+type request struct {
+	http  *fasthttp.RequestCtx
+	began time.Time
+	id    schemas.ExecutionID // of the execution it becomes, or names the request in a refusal
+	flow  *flow               // nil until it is found
+	body  []byte              // the raw bytes, a copy of our own
+	held  int                 // bytes of the budget
+	trace trace.Span
+}
+
+// hook answers ANY /hook/FLOW_ID[/any/suffix].
+func (e *Edge) hook(c *fiber.Ctx) error {
+	r := request{http: c.Context(), began: time.Now()}
+	e.startSpan(&r)
+	refusal := e.take(&r)
+	e.bodies.release(r.held)
+	if refusal != nil {
+		e.refuse(&r, refusal)
+	} else {
+		r.flow.answer.write(r.http, r.id)
+	}
+	e.finish(&r, refusal)
+	return nil
+}
+
+// take lets a hook in: a running flow, a true signature, a whole body,
+// appended; nil means that it may be answered with 2xx. The order is the
+// guarantee: nothing is appended that has not passed everything above it, and
+// nothing is answered with 2xx that Kafka has not acknowledged.
+func (e *Edge) take(r *request) *refusal {
+	// A running flow. Paused ones accept too; the runner holds what they accept.
+	if r.flow = e.flow(flowID(r.http)); r.flow == nil {
+		r.id = schemas.NewExecutionID(r.began, 0)
+		return notRunning
+	}
+	r.id = schemas.NewExecutionID(r.began, r.flow.partition)
+	if r.http.IsHead() {
+		return flowRuns
+	}
+
+	// A true signature: every method, every kind of credential. What needs no
+	// body is checked before the body is read.
+	if refusal := r.flow.lock.beforeBody(r.http, r.began); refusal != nil {
+		return refusal
+	}
+	if refusal := e.readBody(r); refusal != nil {
+		return refusal
+	}
+	if refusal := r.flow.lock.afterBody(r.http, r.body, r.began); refusal != nil {
+		return refusal
+	}
+
+	// A whole body, by a method that the flow takes, within its rate.
+	if !r.flow.takes(r.http.Method()) {
+		return r.flow.otherMethod
+	}
+	if refusal := checkBody(&r.http.Request.Header, r.body, e.options.MaxDepth); refusal != nil {
+		return refusal
+	}
+	if wait := r.flow.rate.take(r.began); wait > 0 {
+		return overRate(wait)
+	}
+
+	// Appended.
+	hook := schemas.Hook{
+		ID:          r.id,
+		Kind:        schemas.KindHook,
+		Flow:        r.flow.entry.ID,
+		Time:        r.began,
+		Method:      r.flow.method(r.http.Method()),
+		Path:        string(r.http.URI().PathOriginal()),
+		Query:       r.flow.lock.withoutKey(r.http.URI().QueryString()),
+		Headers:     r.flow.lock.keptHeaders(&r.http.Request.Header),
+		ContentType: string(r.http.Request.Header.ContentType()),
+		Body:        r.body,
+		// The log may have moved on since the flow was looked up; it is never
+		// behind what the flow and its credential say of themselves.
+		Control:     max(e.options.Catalog.Offset(), r.flow.revision),
+		TraceParent: traceParent(r.trace),
+	}
+	record, err := hook.Record()
+	if err != nil {
+		return broken(err)
+	}
+	return e.producer.append(record)
+}
+
+// flowID is the segment after /hook/. It lives as long as the request.
+func flowID(http *fasthttp.RequestCtx) []byte {
+	id := bytes.TrimPrefix(http.URI().PathOriginal(), []byte("/hook/"))
+	if i := bytes.IndexByte(id, '/'); i >= 0 {
+		id = id[:i]
+	}
+	return id
+}
+
+// finish counts and records how the request ended.
+func (e *Edge) finish(r *request, refusal *refusal) {
+	took := time.Since(r.began)
+	reason := ReasonAccepted
+	if refusal != nil {
+		reason = refusal.reason
+	}
+	status := r.http.Response.StatusCode()
+	e.metrics.finished(reason, status, took, len(r.body))
+	e.endSpan(r, status)
+	if e.log.Enabled(r.http, slog.LevelDebug) {
+		e.log.LogAttrs(r.http, slog.LevelDebug, "hook",
+			slog.String("request", r.id.String()),
+			slog.String("flow", string(flowID(r.http))),
+			slog.String("method", string(r.http.Method())),
+			slog.Int("status", status),
+			slog.String("outcome", string(reason)),
+			slog.Int("bytes", len(r.body)),
+			slog.Duration("took", took),
+			slog.String("from", r.http.RemoteIP().String()))
+	}
+}
