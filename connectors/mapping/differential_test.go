@@ -3,6 +3,7 @@ package mapping
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func compare(engine *Engine, expr string, input Value, ev Eval) (diff string, ev
 	if got.Code == codeTimeout || want.Code == codeTimeout || got.Code == codeDepth && want.Code == codeDepth {
 		return "", false
 	}
-	if got.Position == 0 || got.Token == "" {
+	if got.Position == 0 || got.Token == "" || passesNative.MatchString(expr) {
 		// The official evaluator keeps the place of the latest call in the
 		// function itself, across evaluations: what is called by another
 		// function reports a place that may have nothing to do with it.
@@ -57,6 +58,10 @@ func compare(engine *Engine, expr string, input Value, ev Eval) (diff string, ev
 	}
 	return cmp.Diff(want, got), true
 }
+
+// passesNative finds native functions that are not called by name, and
+// calls in functions.
+var passesNative = regexp.MustCompile(`function|\$[a-zA-Z]{3,}\s*(?:[^a-zA-Z(]|\(\?|$)|~>`)
 
 // grammar makes expressions.
 type grammar struct {

@@ -17,7 +17,8 @@
 // # Numbers
 //
 // A number that only passes through keeps the digits it was written with.
-// Arithmetic is that of JavaScript, in 64-bit floating point, and its results
+// $string, "&" and $clone keep those of whole numbers, and round others to 15
+// significant digits as the official ones do. Arithmetic is that of JavaScript, in 64-bit floating point, and its results
 // are written as JavaScript writes them. In the official evaluator numbers are
 // 64-bit throughout: one that needs more digits is still written with its own
 // digits when it comes out equal to what went in, unless two numbers of the

@@ -304,7 +304,12 @@ func (f *frame) item(fn *function, v, place, all any) (any, *Error) {
 
 func (c *compiler) lambda(s *syntax) node {
 	if s.Thunk {
+		// The official evaluator places errors of such a call at the name.
 		k := c.invocation(s.Body)
+		k.site = callSite{"", s.Body.Procedure.Position}
+		if s.Body.Procedure.Type == "variable" {
+			k.site.name = s.Body.Procedure.text()
+		}
 		return func(f *frame, in any) (any, *Error) {
 			return &thunk{k, f, in}, nil
 		}

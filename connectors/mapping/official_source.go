@@ -100,7 +100,8 @@ const bridge = `
 					return {source: value.source, flags: value.flags};
 				}
 				if (key === 'signature' && value && value.definition) {
-					return value.definition;
+					// A copy made through JSON has lost its function.
+					return typeof value.validate === 'function' ? value.definition : '(lost)';
 				}
 				if (key === 'seekingParent') {
 					return undefined;

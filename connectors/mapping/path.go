@@ -522,7 +522,10 @@ func (st *step) evaluateTuples(f *frame, input any, before *list) (*list, *Error
 	if before != nil {
 		tuples = before.items
 	} else {
-		items, _ := elements(input)
+		items, ok := elements(input)
+		if !ok {
+			return nil, giveUp
+		}
 		tuples = make([]any, len(items))
 		for i, x := range items {
 			tuples[i] = &tuple{at: x}

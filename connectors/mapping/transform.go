@@ -110,7 +110,8 @@ func (t *transformer) change(f *frame, m any) *Error {
 	return nil
 }
 
-// clone is the official $clone, through JSON; but numbers keep their digits.
+// clone is the official $clone, through the JSON of $string: numbers that are
+// not whole come out with 15 significant digits.
 func (f *frame) clone(v any, depth int) (any, *Error) {
 	if depth > maxNesting {
 		return nil, &Error{Code: codeDepth}
@@ -125,6 +126,15 @@ func (f *frame) clone(v any, depth int) (any, *Error) {
 			return nil, err
 		}
 		return toPrecision15(v), nil
+	case Number:
+		if isDigits(v) {
+			return v, nil
+		}
+		n, _, err := isNumber(v)
+		if r := toPrecision15(n); r != n {
+			return r, err
+		}
+		return v, err
 	case *undefinedValue:
 		return nil, nil
 	case *function:
