@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice/console"
+)
+
+func executionsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "executions", Short: "List executions, newest first", Args: cobra.NoArgs}
+	flow := c.Flags().String("flow", "", "only of this `FLOW`, by ID or name")
+	status := c.Flags().StringSlice("status", nil, "only with this `STATUS`: waiting, running, succeeded, failed, duplicate, filtered, cancelled")
+	since := c.Flags().String("since", "", "only from this `TIME` on (RFC 3339), or since so long ago, such as 1h")
+	until := c.Flags().String("until", "", "only before this `TIME`, or so long ago")
+	search := c.Flags().String("search", "", "only with this `TEXT` in the body or the error")
+	limit := c.Flags().Int("limit", 50, "at most `N`, up to 1000")
+	cursor := c.Flags().String("cursor", "", "go on after a list's `NEXT`")
+	follow := c.Flags().Bool("follow", false, "go on with what happens, oldest first; with json one item per line")
+	return connected(c, func(s *session, _ []string) error {
+		query := url.Values{"limit": {strconv.Itoa(*limit)}}
+		for name, v := range map[string]string{"since": *since, "until": *until, "q": *search, "cursor": *cursor} {
+			if v != "" {
+				query.Set(name, v)
+			}
+		}
+		if len(*status) > 0 {
+			query.Set("status", strings.Join(*status, ","))
+		}
+		if *flow != "" {
+			id := *flow
+			f, err := s.flow(s.cmd.Context(), id)
+			switch {
+			case err == nil:
+				id = f.ID
+			case !errors.Is(err, errNoFlow): // a deleted flow's executions are still there
+				return err
+			}
+			query.Set("flow", id)
+		}
+		if *follow {
+			return s.follow(query, *status)
+		}
+		var list executionItems
+		raw, err := s.get(s.cmd.Context(), "/executions", query, &list)
+		if err != nil {
+			return err
+		}
+		if s.json {
+			return s.printJSON(raw)
+		}
+		if len(list.Items) == 0 {
+			fmt.Fprintln(s.out, "There are none.")
+			return nil
+		}
+		t := executionTable(s.out)
+		for i := range list.Items {
+			t.row(executionRow(&list.Items[i])...)
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		if list.Next != "" {
+			fmt.Fprintf(s.out, "There are more: --cursor %s, or a larger --limit\n", list.Next)
+		}
+		return nil
+	})
+}
+
+type executionItems struct {
+	Items []console.Execution `json:"items"`
+	Next  string              `json:"next"`
+}
+
+func executionTable(out io.Writer) *table {
+	return newTable(out, "ID", "FLOW", "VERSION", "STATUS", "STARTED", "DURATION", "ERROR")
+}
+
+func executionRow(x *console.Execution) []string {
+	message := "-"
+	if x.Error != nil {
+		message = short(clean(*x.Error), 80)
+	}
+	return []string{x.ID, x.Flow, version(int32(x.Version)), x.Status, localTime(x.StartedAt), duration(x.DurationMs), message}
+}
+
+func executionCommand() *cobra.Command {
+	return connected(&cobra.Command{Use: "execution ID", Short: "Show an execution with its request and every step's input and output", Args: cobra.ExactArgs(1)},
+		func(s *session, args []string) error {
+			var x console.ExecutionDetail
+			raw, err := s.get(s.cmd.Context(), "/executions/"+url.PathEscape(args[0]), nil, &x)
+			if err != nil {
+				return err
+			}
+			if s.json {
+				return s.printJSON(raw)
+			}
+			return s.printExecution(&x)
+		})
+}
+
+func (s *session) printExecution(x *console.ExecutionDetail) error {
+	t := newTable(s.out)
+	t.row("Execution", x.ID)
+	t.row("Flow", fmt.Sprintf("%s, version %d", x.Flow, x.Version))
+	t.row("Status", x.Status)
+	t.row("Started", localTime(x.StartedAt))
+	if x.EndedAt != nil {
+		t.row("Ended", localTime(*x.EndedAt))
+	}
+	t.row("Duration", duration(x.DurationMs))
+	if x.Error != nil {
+		where := ""
+		if x.ErrorStep != "" {
+			where = x.ErrorStep + ": "
+		}
+		t.row("Error", where+*x.Error)
+	}
+	if x.ReplayOf != nil {
+		t.row("Retry of", *x.ReplayOf)
+	}
+	if x.TraceID != "" {
+		t.row("Trace", x.TraceID)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if h := x.Hook; h != nil {
+		target := h.Path
+		if h.Query != "" {
+			target += "?" + h.Query
+		}
+		fmt.Fprintf(s.out, "\nHook  %s %s  (%s, partition %d, offset %d)\n", clean(h.Method), clean(target), clean(h.Topic), h.Partition, h.Offset)
+		for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
+			fmt.Fprintf(s.out, "  %s: %s\n", clean(name), clean(h.Headers[name]))
+		}
+		fmt.Fprintf(s.out, "  body   %s\n", value(h.Body, "         "))
+	}
+	fmt.Fprintln(s.out, "\nSteps")
+	steps := newTable(s.out, "ID", "NAME", "USES", "STATUS", "ATTEMPTS", "DURATION", "HTTP")
+	for i := range x.Steps {
+		st := &x.Steps[i]
+		http, took := "-", "-"
+		if st.HTTPStatus != 0 {
+			http = strconv.Itoa(int(st.HTTPStatus))
+		}
+		if st.Attempt > 0 {
+			took = duration(&st.DurationMs)
+		}
+		steps.row(stepName(st), orDash(st.Name), st.Uses, st.Status, strconv.Itoa(len(st.Attempts)), took, http)
+	}
+	if err := steps.flush(); err != nil {
+		return err
+	}
+	for i := range x.Steps {
+		if st := &x.Steps[i]; st.Status != "skipped" {
+			s.printStep(st)
+		}
+	}
+	return nil
+}
+
+func stepName(st *console.ExecutionStep) string {
+	if st.Iteration == 0 {
+		return st.ID
+	}
+	return fmt.Sprintf("%s[%d]", st.ID, st.Iteration)
+}
+
+func (s *session) printStep(st *console.ExecutionStep) {
+	fmt.Fprintf(s.out, "\n%s\n", clean(stepName(st)))
+	fmt.Fprintf(s.out, "  input   %s\n", value(st.Input, "          "))
+	fmt.Fprintf(s.out, "  output  %s\n", value(st.Output, "          "))
+	if st.Error != nil {
+		fmt.Fprintf(s.out, "  error   %s\n", clean(*st.Error))
+	}
+	if len(st.Attempts) < 2 && st.RetryAt == nil {
+		return
+	}
+	for _, a := range st.Attempts {
+		line := fmt.Sprintf("  attempt %d  %s  %s  %s", a.Attempt, localTime(a.StartedAt), a.Status, duration(&a.DurationMs))
+		if a.Error != nil {
+			line += "  " + clean(*a.Error)
+		}
+		if a.RetryAt != nil {
+			line += "  (again at " + localTime(*a.RetryAt) + ")"
+		}
+		fmt.Fprintln(s.out, line)
+	}
+}
+
+func retryCommand() *cobra.Command {
+	return commandOn("retry ID", "Send an execution's hook in again, as a new execution", func(a *console.Accepted) string {
+		return fmt.Sprintf("%s retries %s", a.ID, a.ReplayOf)
+	})
+}
+
+func cancelCommand() *cobra.Command {
+	return commandOn("cancel ID", "End an execution that is still open", func(a *console.Accepted) string {
+		return a.ID + " is being cancelled"
+	})
+}
+
+func commandOn(use, description string, say func(*console.Accepted) string) *cobra.Command {
+	name, _, _ := strings.Cut(use, " ")
+	return connected(&cobra.Command{Use: use, Short: description, Args: cobra.ExactArgs(1)}, func(s *session, args []string) error {
+		var accepted console.Accepted
+		raw, err := s.call(s.cmd.Context(), http.MethodPost, "/executions/"+url.PathEscape(args[0])+"/"+name, nil, "", nil)
+		if err != nil {
+			return err
+		}
+		if s.json {
+			return s.printJSON(raw)
+		}
+		if err := decode(raw, &accepted); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.out, say(&accepted))
+		return nil
+	})
+}

@@ -1,0 +1,121 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"sluice/schemas"
+)
+
+func (c *Console) registerCommands(api huma.API) {
+	for _, command := range []struct {
+		name, summary string
+		run           func(context.Context, *executionInput) (*commandOutput, error)
+	}{
+		{"retry", "Send the execution's hook in again, as a new execution", c.retry},
+		{"cancel", "End an execution that is still open; an effect in flight is not taken back", c.cancel},
+	} {
+		o := op(command.name+"-execution", http.MethodPost, "/executions/{id}/"+command.name, command.summary, "executions", 400, 404, 409, 503)
+		o.DefaultStatus = http.StatusAccepted
+		huma.Register(api, o, command.run)
+	}
+}
+
+// Accepted says that a command is on its way.
+type Accepted struct {
+	ID       string `json:"id" format:"uuid" doc:"The execution that the command is for, or makes"`
+	ReplayOf string `json:"replayOf,omitempty"`
+}
+
+type commandOutput struct {
+	Location string `header:"Location"`
+	Body     Accepted
+}
+
+// retry appends the hook again, under a new ID, for the flow's published
+// version. The old execution stays as it is.
+func (c *Console) retry(ctx context.Context, in *executionInput) (*commandOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	x, err := c.execution(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if isOpen(x.Status) {
+		return nil, problem(http.StatusConflict, "cancel it first, or wait for its end", "execution %s is %s", id, x.Status)
+	}
+	if f := c.opts.Control.Flow(x.Flow); f == nil || f.Deleted {
+		return nil, problem(http.StatusConflict, "create the flow again under this id", "its flow %q was deleted", x.Flow)
+	}
+	stored, err := c.hook(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if stored == nil {
+		return nil, problem(http.StatusConflict, "history is kept for 30 days", "the run log does not have the hook of execution %s", id)
+	}
+	now := time.Now()
+	h := &schemas.Hook{
+		ID: schemas.NewExecutionID(now, id.Partition()), Kind: schemas.KindHook, Flow: stored.flow, Time: now,
+		Method: stored.Method, Path: stored.Path, Query: stored.Query, Headers: stored.Headers, ContentType: stored.ContentType,
+		Body: []byte(stored.body), ReplayOf: id,
+	}
+	if err := c.command(ctx, "retry", h); err != nil {
+		return nil, err
+	}
+	return &commandOutput{Location: "/api/v1/executions/" + h.ID.String(), Body: Accepted{ID: h.ID.String(), ReplayOf: id.String()}}, nil
+}
+
+func (c *Console) cancel(ctx context.Context, in *executionInput) (*commandOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	x, err := c.execution(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !isOpen(x.Status) {
+		return nil, problem(http.StatusConflict, "", "execution %s has ended already: %s", id, x.Status)
+	}
+	h := &schemas.Hook{ID: id, Kind: schemas.KindCancel, Flow: x.Flow, Time: time.Now()}
+	if err := c.command(ctx, "cancel", h); err != nil {
+		return nil, err
+	}
+	return &commandOutput{Location: "/api/v1/executions/" + id.String(), Body: Accepted{ID: id.String()}}, nil
+}
+
+func isOpen(status string) bool { return status == "waiting" || status == "running" }
+
+// command appends a record to the partition of its execution's owner, and
+// returns once Kafka has it.
+func (c *Console) command(ctx context.Context, name string, h *schemas.Hook) error {
+	ctx, span := otel.Tracer("sluice/console").Start(ctx, "hooks publish", trace.WithSpanKind(trace.SpanKindProducer))
+	defer span.End()
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	h.TraceParent = carrier.Get("traceparent")
+	h.Control = c.opts.Control.Offset()
+	record, err := h.Record()
+	if err != nil {
+		return problem(http.StatusInternalServerError, "", "%s: %v", name, err)
+	}
+	record.Topic = c.opts.Topics.Hooks()
+	if err := c.producer.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return c.kafkaError(err)
+	}
+	c.log.Info("execution command", "command", name, "execution", h.ID.String(), "flow", h.Flow)
+	return nil
+}

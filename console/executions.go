@@ -1,0 +1,431 @@
+package console
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"sluice/schemas"
+)
+
+// historyTimeout is how long a question to the run log may take.
+const historyTimeout = 15 * time.Second
+
+// Execution is an execution in a list.
+type Execution struct {
+	ID         string     `json:"id" format:"uuid"`
+	Flow       string     `json:"flow"`
+	Version    uint32     `json:"version" doc:"0 until it runs"`
+	Status     string     `json:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
+	StartedAt  time.Time  `json:"startedAt" doc:"When its hook was accepted"`
+	EndedAt    *time.Time `json:"endedAt"`
+	DurationMs *float64   `json:"durationMs"`
+	Error      *string    `json:"error"`
+	ErrorKind  string     `json:"errorKind,omitempty" doc:"network, timeout, http, input, expression, credential, blocked, cancelled or internal"`
+	ErrorStep  string     `json:"errorStep,omitempty"`
+	ReplayOf   *string    `json:"replayOf" doc:"The execution that this one retries or replays"`
+	TraceID    string     `json:"traceId,omitempty"`
+}
+
+// ExecutionDetail is one execution with all there is to know of it.
+type ExecutionDetail struct {
+	Execution
+	Hook  *ExecutionHook  `json:"hook"`
+	Steps []ExecutionStep `json:"steps" nullable:"false" doc:"In the order of the flow; those that did not run are skipped"`
+}
+
+// ExecutionHook is the request that an execution began with.
+type ExecutionHook struct {
+	Method      string            `json:"method"`
+	Path        string            `json:"path"`
+	Query       string            `json:"query"`
+	Headers     map[string]string `json:"headers" nullable:"false"`
+	ContentType string            `json:"contentType"`
+	// Body is JSON when it was sent as such, else a string.
+	Body         json.RawMessage `json:"body" doc:"JSON when it was sent as JSON, else a string"`
+	BodyEncoding string          `json:"bodyEncoding,omitempty" enum:"base64" doc:"Set when the body is no text"`
+	ReceivedAt   time.Time       `json:"receivedAt"`
+	Topic        string          `json:"topic"`
+	Partition    int32           `json:"partition"`
+	Offset       int64           `json:"offset"`
+}
+
+// ExecutionStep is a step as its last attempt left it.
+type ExecutionStep struct {
+	ID             string          `json:"id"`
+	Name           string          `json:"name"`
+	Uses           string          `json:"uses"`
+	Iteration      int32           `json:"iteration" doc:"0 unless the step runs once per element"`
+	Status         string          `json:"status" enum:"succeeded,failed,retrying,skipped,cancelled"`
+	Attempt        uint32          `json:"attempt" doc:"The last attempt's number, 0 for a skipped step"`
+	Input          json.RawMessage `json:"input"`
+	Output         json.RawMessage `json:"output"`
+	Error          *string         `json:"error"`
+	ErrorKind      string          `json:"errorKind,omitempty"`
+	StartedAt      time.Time       `json:"startedAt" doc:"Of the last attempt"`
+	DurationMs     float64         `json:"durationMs" doc:"Of the last attempt"`
+	HTTPStatus     uint16          `json:"httpStatus" doc:"0 where no HTTP was spoken"`
+	IdempotencyKey string          `json:"idempotencyKey" doc:"Equal over all attempts"`
+	RetryAt        *time.Time      `json:"retryAt,omitempty" doc:"When the next attempt is due"`
+	Attempts       []StepAttempt   `json:"attempts" nullable:"false" doc:"Every attempt, the first one first"`
+}
+
+// StepAttempt is one try of a step.
+type StepAttempt struct {
+	Attempt    uint32     `json:"attempt"`
+	Status     string     `json:"status"`
+	Error      *string    `json:"error"`
+	ErrorKind  string     `json:"errorKind,omitempty"`
+	HTTPStatus uint16     `json:"httpStatus"`
+	StartedAt  time.Time  `json:"startedAt"`
+	DurationMs float64    `json:"durationMs"`
+	RetryAt    *time.Time `json:"retryAt,omitempty"`
+}
+
+func (c *Console) registerExecutions(api huma.API) {
+	huma.Register(api, op("list-executions", http.MethodGet, "/executions", "List executions, newest first", "executions", 400, 503), c.listExecutions)
+	huma.Register(api, op("get-execution", http.MethodGet, "/executions/{id}", "Show an execution with its hook and steps", "executions", 400, 404, 503), c.getExecution)
+}
+
+type executionsInput struct {
+	Flow   string   `query:"flow" doc:"A flow's ID"`
+	Status []string `query:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
+	Since  string   `query:"since" doc:"A time (RFC 3339), or how long ago, such as 1h"`
+	Until  string   `query:"until" doc:"A time (RFC 3339), or how long ago; itself excluded"`
+	Q      string   `query:"q" maxLength:"1000" doc:"Text in the hook's body or in the error, in any case"`
+	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+	Cursor string   `query:"cursor" doc:"The next of the page before"`
+}
+
+type executionList struct {
+	Body struct {
+		Items []Execution `json:"items" nullable:"false"`
+		Next  string      `json:"next" doc:"The cursor of the next page, empty on the last one"`
+	}
+}
+
+const executionColumns = `id, flow, version, status, started_at, ended_at, duration_ms, error, error_kind, error_step, replay_of, trace_id`
+
+// conditions collects the parts of a WHERE clause.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (w *conditions) add(part string, args ...any) {
+	w.parts = append(w.parts, part)
+	w.args = append(w.args, args...)
+}
+
+func (w *conditions) String() string {
+	if len(w.parts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.parts, " AND ")
+}
+
+func (c *Console) listExecutions(ctx context.Context, in *executionsInput) (*executionList, error) {
+	if c.opts.ClickHouse == nil {
+		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
+	}
+	where, err := in.conditions(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	// As a number an ID sorts by its time, and by that ClickHouse keeps its rows.
+	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT "+executionColumns+" FROM executions"+where.String()+
+		" ORDER BY toUInt128(id) DESC LIMIT ?", append(where.args, in.Limit+1)...)
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	defer rows.Close()
+	out := &executionList{}
+	out.Body.Items = []Execution{}
+	for rows.Next() {
+		x, err := scanExecution(rows.Scan)
+		if err != nil {
+			return nil, c.storeError(err)
+		}
+		out.Body.Items = append(out.Body.Items, *x)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, c.storeError(err)
+	}
+	if len(out.Body.Items) > in.Limit {
+		out.Body.Items = out.Body.Items[:in.Limit]
+		out.Body.Next = out.Body.Items[in.Limit-1].ID
+	}
+	// IDs are exact to the millisecond, times to the microsecond.
+	slices.SortStableFunc(out.Body.Items, func(a, b Execution) int { return b.StartedAt.Compare(a.StartedAt) })
+	return out, nil
+}
+
+func (in *executionsInput) conditions(now time.Time) (*conditions, error) {
+	where := &conditions{}
+	inBodies := &conditions{}
+	if in.Flow != "" {
+		where.add("flow = ?", in.Flow)
+		inBodies.add("flow = ?", in.Flow)
+	}
+	if len(in.Status) > 0 {
+		where.add("status IN ?", in.Status)
+	}
+	for _, bound := range []struct{ name, text, operator string }{{"since", in.Since, ">="}, {"until", in.Until, "<"}} {
+		if bound.text == "" {
+			continue
+		}
+		t, ok := moment(bound.text, now)
+		if !ok {
+			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
+		}
+		where.add("started_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
+		inBodies.add("received_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
+	}
+	if in.Cursor != "" {
+		id, err := uuid.Parse(in.Cursor)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, "use the `next` of the page before", "the cursor is none of this list")
+		}
+		where.add("toUInt128(id) < toUInt128(toUUID(?))", id.String())
+		inBodies.add("toUInt128(id) < toUInt128(toUUID(?))", id.String())
+	}
+	if in.Q != "" {
+		inBodies.add("positionCaseInsensitiveUTF8(body, ?) > 0", in.Q)
+		where.add("(positionCaseInsensitiveUTF8(error, ?) > 0 OR id IN (SELECT id FROM hooks"+inBodies.String()+"))", append([]any{in.Q}, inBodies.args...)...)
+	}
+	return where, nil
+}
+
+// moment reads a time, or a duration that has passed since.
+func moment(text string, now time.Time) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, true
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), true
+	}
+	return time.Time{}, false
+}
+
+func scanExecution(scan func(...any) error) (*Execution, error) {
+	var (
+		x        Execution
+		id       uuid.UUID
+		replayOf *uuid.UUID
+		message  string
+	)
+	err := scan(&id, &x.Flow, &x.Version, &x.Status, &x.StartedAt, &x.EndedAt, &x.DurationMs, &message, &x.ErrorKind, &x.ErrorStep, &replayOf, &x.TraceID)
+	if err != nil {
+		return nil, err
+	}
+	x.ID, x.Error = id.String(), optional(message)
+	if replayOf != nil && *replayOf != uuid.Nil {
+		x.ReplayOf = optional(replayOf.String())
+	}
+	return &x, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+type executionInput struct {
+	ID string `path:"id" doc:"The execution's ID"`
+}
+
+func (in *executionInput) parse() (schemas.ExecutionID, error) {
+	id, err := schemas.ParseExecutionID(in.ID)
+	if err != nil {
+		return id, problem(http.StatusBadRequest, "", "%v", err)
+	}
+	return id, nil
+}
+
+type executionOutput struct{ Body ExecutionDetail }
+
+func (c *Console) getExecution(ctx context.Context, in *executionInput) (*executionOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	x, err := c.execution(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &executionOutput{ExecutionDetail{Execution: *x}}
+	stored, err := c.hook(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		out.Body.Hook = stored.shown()
+	}
+	if out.Body.Steps, err = c.steps(ctx, id); err != nil {
+		return nil, err
+	}
+	c.inFlowOrder(out.Body.Steps, x)
+	return out, nil
+}
+
+// execution reads an execution's row; 404 when the run log has none.
+func (c *Console) execution(ctx context.Context, id schemas.ExecutionID) (*Execution, error) {
+	if c.opts.ClickHouse == nil {
+		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
+	}
+	x, err := scanExecution(c.opts.ClickHouse.QueryRow(ctx, "SELECT "+executionColumns+" FROM executions WHERE id = toUUID(?)", id.String()).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, problem(http.StatusNotFound, "one that was accepted just now appears within a second; history is kept for 30 days", "the run log has no execution %s", id)
+	}
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	return x, nil
+}
+
+// storedHook is a hook's row.
+type storedHook struct {
+	ExecutionHook
+	flow string
+	body string
+}
+
+// hook reads the hook that an execution began with; nil when the run log has none.
+func (c *Console) hook(ctx context.Context, id schemas.ExecutionID) (*storedHook, error) {
+	h := &storedHook{}
+	err := c.opts.ClickHouse.QueryRow(ctx,
+		"SELECT flow, received_at, method, path, query, headers, content_type, body, topic, partition, offset FROM hooks WHERE id = toUUID(?)", id.String()).
+		Scan(&h.flow, &h.ReceivedAt, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &h.body, &h.Topic, &h.Partition, &h.Offset)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	return h, nil
+}
+
+func (h *storedHook) shown() *ExecutionHook {
+	out := h.ExecutionHook
+	if out.Headers == nil {
+		out.Headers = map[string]string{}
+	}
+	switch {
+	case !utf8.ValidString(h.body):
+		out.BodyEncoding = "base64"
+		out.Body = text(base64.StdEncoding.EncodeToString([]byte(h.body)))
+	case isJSON(h.ContentType) && json.Valid([]byte(h.body)):
+		out.Body = json.RawMessage(h.body)
+	default:
+		out.Body = text(h.body)
+	}
+	return &out
+}
+
+// isJSON reports whether a content type says JSON, or nothing.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	media = strings.TrimSpace(media)
+	return media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
+}
+
+func text(s string) json.RawMessage {
+	b, _ := json.Marshal(s) // a string: no error
+	return b
+}
+
+// stored is what the run log keeps as JSON; nothing is null.
+func stored(s string) json.RawMessage {
+	switch {
+	case s == "":
+		return json.RawMessage("null")
+	case utf8.ValidString(s) && json.Valid([]byte(s)):
+		return json.RawMessage(s)
+	}
+	return text(s)
+}
+
+func (c *Console) steps(ctx context.Context, id schemas.ExecutionID) ([]ExecutionStep, error) {
+	rows, err := c.opts.ClickHouse.Query(ctx, `SELECT step, name, uses, iteration, attempt, status, input, output, error, error_kind,
+		http_status, idempotency_key, started_at, duration_ms, retry_at
+		FROM steps WHERE execution_id = toUUID(?) ORDER BY step, iteration, attempt`, id.String())
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	defer rows.Close()
+	steps := []ExecutionStep{}
+	for rows.Next() {
+		var s ExecutionStep
+		var input, output, message string
+		if err := rows.Scan(&s.ID, &s.Name, &s.Uses, &s.Iteration, &s.Attempt, &s.Status, &input, &output, &message, &s.ErrorKind,
+			&s.HTTPStatus, &s.IdempotencyKey, &s.StartedAt, &s.DurationMs, &s.RetryAt); err != nil {
+			return nil, c.storeError(err)
+		}
+		s.Input, s.Output, s.Error = stored(input), stored(output), optional(message)
+		s.Attempts = []StepAttempt{}
+		last := len(steps) - 1
+		if last >= 0 && steps[last].ID == s.ID && steps[last].Iteration == s.Iteration {
+			s.Attempts = steps[last].Attempts
+			steps = steps[:last]
+		}
+		if s.Attempt > 0 {
+			s.Attempts = append(s.Attempts, StepAttempt{
+				Attempt: s.Attempt, Status: s.Status, Error: s.Error, ErrorKind: s.ErrorKind, HTTPStatus: s.HTTPStatus,
+				StartedAt: s.StartedAt, DurationMs: s.DurationMs, RetryAt: s.RetryAt,
+			})
+		}
+		if s.Status != "retrying" {
+			s.RetryAt = nil
+		}
+		steps = append(steps, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, c.storeError(err)
+	}
+	return steps, nil
+}
+
+// inFlowOrder sorts steps as the version they ran on lists them, and takes
+// names from there where the run log has none.
+func (c *Console) inFlowOrder(steps []ExecutionStep, x *Execution) {
+	position := map[string]int{}
+	names := map[string]string{}
+	if f := c.opts.Control.Flow(x.Flow); f != nil {
+		if v := f.Version(int32(x.Version)); v != nil {
+			for i := range v.Flow.Steps {
+				position[v.Flow.Steps[i].ID] = i + 1
+				names[v.Flow.Steps[i].ID] = v.Flow.Steps[i].Name
+			}
+		}
+	}
+	for i := range steps {
+		if steps[i].Name == "" {
+			steps[i].Name = names[steps[i].ID]
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b ExecutionStep) int {
+		if p, q := position[a.ID], position[b.ID]; p != q {
+			return p - q
+		}
+		if a.ID != b.ID {
+			return a.StartedAt.Compare(b.StartedAt)
+		}
+		return int(a.Iteration - b.Iteration)
+	})
+}

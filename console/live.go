@@ -1,0 +1,276 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
+
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+const (
+	heartbeat     = 15 * time.Second
+	listenerQueue = 1024
+	joinTimeout   = 10 * time.Second
+)
+
+// live tells listeners of executions as they are committed. It reads Kafka only
+// while somebody listens, and nobody ever holds up anybody else: a listener
+// that does not keep up is let go.
+type live struct {
+	kafka  []kgo.Opt
+	topics schemas.Topics
+	log    *slog.Logger
+
+	mu        sync.Mutex
+	listeners map[*listener]struct{}
+	// tail is the reading that the listeners share, nil while there are none.
+	tail *tail
+}
+
+type listener struct {
+	flow   string // empty: all
+	events chan Execution
+	// lost is closed when the listener was let go.
+	lost chan struct{}
+}
+
+type tail struct {
+	stop  context.CancelFunc
+	ready chan struct{} // closed once every later commit will be told, or err is set
+	err   error
+}
+
+func newLive(kafka []kgo.Opt, topics schemas.Topics, log *slog.Logger) *live {
+	return &live{kafka: kafka, topics: topics, log: log, listeners: map[*listener]struct{}{}}
+}
+
+// join adds a listener. When it returns, whatever is committed from then on
+// will be told.
+func (l *live) join(ctx context.Context, flow string) (*listener, error) {
+	who := &listener{flow: flow, events: make(chan Execution, listenerQueue), lost: make(chan struct{})}
+	l.mu.Lock()
+	l.listeners[who] = struct{}{}
+	t := l.tail
+	if t == nil {
+		background, stop := context.WithCancel(context.WithoutCancel(ctx))
+		t = &tail{stop: stop, ready: make(chan struct{})}
+		l.tail = t
+		go l.follow(background, t)
+	}
+	l.mu.Unlock()
+	select {
+	case <-t.ready:
+		if t.err != nil {
+			l.leave(who)
+			return nil, t.err
+		}
+		return who, nil
+	case <-ctx.Done():
+		l.leave(who)
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (l *live) leave(who *listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.listeners, who)
+	if len(l.listeners) == 0 && l.tail != nil {
+		l.tail.stop()
+		l.tail = nil
+	}
+}
+
+// follow reads the topic executions from its present end until its tail is stopped.
+func (l *live) follow(ctx context.Context, t *tail) {
+	client, err := l.begin(ctx)
+	if err != nil {
+		t.err = err
+		l.mu.Lock()
+		if l.tail == t {
+			l.tail = nil // the next listener tries again
+		}
+		l.mu.Unlock()
+		t.stop()
+		close(t.ready)
+		return
+	}
+	defer client.Close()
+	close(t.ready)
+	for {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		fetches.EachError(func(topic string, _ int32, err error) {
+			l.log.Warn("following executions", "topic", topic, "error", err)
+		})
+		fetches.EachRecord(func(r *kgo.Record) {
+			var x records.ExecutionRecord
+			if err := proto.Unmarshal(r.Value, &x); err != nil {
+				l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
+				return
+			}
+			l.tell(executionOf(&x))
+		})
+	}
+}
+
+// begin finds where each partition's committed records end now. From there, and
+// not from the very end: a transaction that is still open lies between the two.
+func (l *live) begin(ctx context.Context) (*kgo.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(append(slices.Clone(l.kafka),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
+		kgo.FetchMaxWait(250*time.Millisecond),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the live events' client: %w", err)
+	}
+	topic := l.topics.Executions()
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err == nil && len(ends[topic]) == 0 {
+		err = errors.New("there is no such topic")
+	}
+	if err != nil {
+		client.Close()
+		return nil, fmt.Errorf("finding the end of %s: %w", topic, err)
+	}
+	from := map[int32]kgo.Offset{}
+	ends.Each(func(o kadm.ListedOffset) { from[o.Partition] = kgo.NewOffset().At(o.Offset) })
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
+	return client, nil
+}
+
+func (l *live) tell(x Execution) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for who := range l.listeners {
+		if who.flow != "" && who.flow != x.Flow {
+			continue
+		}
+		select {
+		case who.events <- x:
+		default:
+			delete(l.listeners, who)
+			close(who.lost)
+		}
+	}
+}
+
+// executionOf is how an execution stands after a record of it.
+func executionOf(r *records.ExecutionRecord) Execution {
+	x := Execution{
+		ID: schemas.ExecutionIDFromBytes(r.ExecutionId).String(), Flow: r.FlowId, Version: uint32(r.Version),
+		Status: schemas.StatusName(r.Status), StartedAt: time.Unix(0, r.StartedAt).UTC().Truncate(time.Microsecond),
+		TraceID: r.TraceId,
+	}
+	if r.EndedAt != 0 {
+		ended := time.Unix(0, r.EndedAt).UTC().Truncate(time.Microsecond)
+		duration := milliseconds(ended.Sub(x.StartedAt))
+		x.EndedAt, x.DurationMs = &ended, &duration
+	}
+	if f := r.Failure; f != nil {
+		x.Error, x.ErrorKind, x.ErrorStep = optional(f.Message), f.Kind, f.Step
+	}
+	if id := schemas.ExecutionIDFromBytes(r.ReplayOf); !id.IsZero() {
+		x.ReplayOf = optional(id.String())
+	}
+	return x
+}
+
+type liveInput struct {
+	Flow string `query:"flow" doc:"A flow's ID; without it all flows"`
+}
+
+func (c *Console) registerLive(api huma.API) {
+	o := op("live", http.MethodGet, "/live", "Follow executions as they are committed (server-sent events)", "executions", 503)
+	o.Description = "First comes the event `ready`: whatever is committed from then on is told, as the event `execution` whose data is an " +
+		"execution as GET /executions lists it. A client that does not keep up gets the event `lost` and is let go: list again, and reconnect."
+	execution := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Execution](), true, "Execution")
+	o.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{
+		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
+			"event": {Type: huma.TypeString, Enum: []any{"ready", "execution", "lost"}}, "data": execution,
+		}}},
+	}}}
+	huma.Register(api, o, func(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
+		who, err := c.live.join(ctx, in.Flow)
+		if err != nil {
+			return nil, c.kafkaReadError(err)
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			defer c.live.leave(who)
+			_, w := humago.Unwrap(hc)
+			hc.SetHeader("Content-Type", "text/event-stream")
+			hc.SetHeader("X-Accel-Buffering", "no") // for a proxy
+			hc.SetStatus(http.StatusOK)
+			c.stream(hc.Context(), w, who)
+		}}, nil
+	})
+}
+
+func (c *Console) kafkaReadError(err error) error {
+	c.log.Warn("following executions", "error", err)
+	return problem(http.StatusServiceUnavailable, "check the brokers (`sluice doctor`)", "what is happening now cannot be read: %v", err)
+}
+
+// stream writes events until the client goes away or the console stops.
+func (c *Console) stream(ctx context.Context, w http.ResponseWriter, who *listener) {
+	control := http.NewResponseController(w)
+	send := func(format string, args ...any) bool {
+		_ = control.SetWriteDeadline(time.Now().Add(heartbeat))
+		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+			return false
+		}
+		return control.Flush() == nil
+	}
+	if !send("retry: 1000\nevent: ready\ndata: {}\n\n") {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case x := <-who.events:
+			data, err := json.Marshal(x)
+			if err != nil {
+				c.log.Error("encoding an execution", "error", err)
+				continue
+			}
+			if !send("event: execution\nid: %s\ndata: %s\n\n", x.ID, data) {
+				return
+			}
+		case <-who.lost:
+			send("event: lost\ndata: {}\n\n")
+			return
+		case <-beat.C:
+			if !send(": still here\n\n") {
+				return
+			}
+		case <-ctx.Done():
+			return
+		case <-c.stopping:
+			return
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+)
+
+// Limits of a query's answer. Its time and memory on the server are limited by
+// the connection it runs on.
+const (
+	maxRows      = 10_000
+	maxRowsBytes = 32 << 20
+	queryTimeout = 60 * time.Second
+)
+
+type queryInput struct {
+	Body struct {
+		SQL string `json:"sql" minLength:"1" maxLength:"262144" doc:"One statement that reads: SELECT, WITH, SHOW, DESCRIBE, EXPLAIN or EXISTS"`
+	}
+}
+
+// QueryResult is what a SQL statement gave.
+type QueryResult struct {
+	Columns    []QueryColumn       `json:"columns" nullable:"false"`
+	Rows       [][]json.RawMessage `json:"rows" nullable:"false" doc:"Numbers keep their digits; what JSON has no value for is text"`
+	Truncated  bool                `json:"truncated" doc:"Whether there are more rows than are answered"`
+	Statistics QueryStatistics     `json:"statistics"`
+}
+
+// QueryColumn is a column's name and its type in ClickHouse.
+type QueryColumn struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// QueryStatistics is what a query cost.
+type QueryStatistics struct {
+	Rows      int     `json:"rows"`
+	ElapsedMs float64 `json:"elapsedMs"`
+	ReadRows  uint64  `json:"readRows,omitempty"`
+	ReadBytes uint64  `json:"readBytes,omitempty"`
+}
+
+type queryOutput struct{ Body QueryResult }
+
+func (c *Console) registerQuery(api huma.API) {
+	huma.Register(api, op("query", http.MethodPost, "/query", "Ask the run log by SQL: the views executions, steps and hooks", "executions", 400, 503), c.query)
+}
+
+func (c *Console) query(ctx context.Context, in *queryInput) (*queryOutput, error) {
+	if c.opts.SQL == nil {
+		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
+	}
+	if verb := firstWord(in.Body.SQL); !reads[verb] {
+		return nil, problem(http.StatusBadRequest, "begin with SELECT, WITH, SHOW, DESCRIBE, EXPLAIN or EXISTS", "only statements that read are run here")
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	begin := time.Now()
+	out := &queryOutput{QueryResult{Columns: []QueryColumn{}, Rows: [][]json.RawMessage{}}}
+	measured := clickhouse.Context(ctx, clickhouse.WithProgress(func(p *clickhouse.Progress) {
+		out.Body.Statistics.ReadRows += p.Rows
+		out.Body.Statistics.ReadBytes += p.Bytes
+	}))
+	rows, err := c.opts.SQL.Query(measured, in.Body.SQL)
+	if err != nil {
+		return nil, c.queryError(err)
+	}
+	defer rows.Close()
+	if err := out.Body.read(rows); err != nil {
+		return nil, c.queryError(err)
+	}
+	out.Body.Statistics.Rows = len(out.Body.Rows)
+	out.Body.Statistics.ElapsedMs = milliseconds(time.Since(begin))
+	return out, nil
+}
+
+// reads are the statements that can only read. The connection is read-only as
+// well: this one is there to say so in plain words.
+var reads = map[string]bool{"SELECT": true, "WITH": true, "SHOW": true, "DESCRIBE": true, "DESC": true, "EXPLAIN": true, "EXISTS": true}
+
+// firstWord is a statement's first word in upper case, without comments and
+// opening parentheses before it.
+func firstWord(sql string) string {
+	for {
+		sql = strings.TrimLeft(sql, " \t\r\n\f\v(")
+		switch {
+		case strings.HasPrefix(sql, "--"), strings.HasPrefix(sql, "#"):
+			_, rest, ok := strings.Cut(sql, "\n")
+			if !ok {
+				return ""
+			}
+			sql = rest
+		case strings.HasPrefix(sql, "/*"):
+			_, rest, ok := strings.Cut(sql, "*/")
+			if !ok {
+				return ""
+			}
+			sql = rest
+		default:
+			end := strings.IndexFunc(sql, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
+			if end < 0 {
+				end = len(sql)
+			}
+			return strings.ToUpper(sql[:end])
+		}
+	}
+}
+
+// queryError answers ClickHouse's own words: the statement is the caller's.
+func (c *Console) queryError(err error) error {
+	if e, ok := errors.AsType[*clickhouse.Exception](err); ok && e.Code != tooManyQueries {
+		return problem(http.StatusBadRequest, "", "ClickHouse code %d: %s", e.Code, e.Message)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return problem(http.StatusBadRequest, "ask for less: a shorter time, fewer columns, a LIMIT", "the query took longer than %s", queryTimeout)
+	}
+	if h, ok := errors.AsType[*clickhouse.HTTPError](err); ok && h.StatusCode < http.StatusInternalServerError {
+		return problem(http.StatusBadRequest, "", "ClickHouse: %v", h.Err)
+	}
+	if _, ok := errors.AsType[net.Error](err); !ok {
+		c.log.Warn("running a query", "error", err)
+	}
+	return c.storeError(err)
+}
+
+func (r *QueryResult) read(rows driver.Rows) error {
+	types := rows.ColumnTypes()
+	for _, t := range types {
+		r.Columns = append(r.Columns, QueryColumn{Name: t.Name(), Type: t.DatabaseTypeName()})
+	}
+	size := 0
+	for rows.Next() {
+		if len(r.Rows) == maxRows || size > maxRowsBytes {
+			r.Truncated = true
+			return nil // closing the rows ends the query
+		}
+		values := make([]any, len(types))
+		for i, t := range types {
+			values[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+		row := make([]json.RawMessage, len(types))
+		for i := range values {
+			row[i] = cell(reflect.ValueOf(values[i]).Elem())
+			size += len(row[i])
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	return rows.Err()
+}
+
+// cell is the JSON of a value as the driver scans it.
+func cell(v reflect.Value) json.RawMessage {
+	raw, err := json.Marshal(plain(v))
+	if err != nil {
+		return text(fmt.Sprint(v.Interface()))
+	}
+	return raw
+}
+
+// plain turns a scanned value into what JSON can say without losing anything.
+func plain(v reflect.Value) any {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return nil
+		}
+		if s, ok := v.Interface().(json.Marshaler); ok && v.Kind() == reflect.Pointer {
+			return s
+		}
+		v = v.Elem()
+	}
+	if !v.IsValid() {
+		return nil
+	}
+	switch x := v.Interface().(type) {
+	case time.Time, uuid.UUID, net.IP:
+		return x
+	case decimal.Decimal:
+		return json.Number(x.String())
+	case string:
+		return strings.ToValidUTF8(x, string(utf8.RuneError))
+	case json.Marshaler:
+		return x
+	}
+	switch v.Kind() {
+	case reflect.Float32, reflect.Float64:
+		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Sprint(f)
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Kind() == reflect.Slice && v.IsNil() {
+			return []any{}
+		}
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plain(v.Index(i))
+		}
+		return list
+	case reflect.Map:
+		object := make(map[string]any, v.Len())
+		for it := v.MapRange(); it.Next(); {
+			object[fmt.Sprint(plain(it.Key()))] = plain(it.Value())
+		}
+		return object
+	case reflect.Struct:
+		if s, ok := v.Interface().(fmt.Stringer); ok {
+			return s.String()
+		}
+		if v.CanAddr() {
+			if s, ok := v.Addr().Interface().(json.Marshaler); ok {
+				return s
+			}
+			if s, ok := v.Addr().Interface().(fmt.Stringer); ok {
+				return s.String()
+			}
+		}
+	}
+	return v.Interface()
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sluice/processors/runlog"
+	"sluice/schemas/clickhouse"
+)
+
+func runlogCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "runlog",
+		Short: "Look after the history in ClickHouse",
+		Args:  cobra.NoArgs,
+	}
+	rebuild := &cobra.Command{
+		Use:   "rebuild",
+		Short: "Make the history again from all that Kafka holds",
+		Long: "Reads the topics from their start and makes the run log's rows again: after a table was lost or\n" +
+			"damaged. The history stays visible meanwhile, writers may go on, and what is older than Kafka's\n" +
+			"retention is kept.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := readConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			kafka, err := c.kafka()
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(c.LogLevel)
+			if err != nil {
+				return err
+			}
+			if err := runlog.Migrate(cmd.Context(), c.ClickHouseURL); err != nil {
+				return err
+			}
+			conn, err := clickhouse.Open(c.ClickHouseURL)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			done, err := runlog.Rebuild(cmd.Context(), runlog.Options{Kafka: kafka, Topics: c.topics(), ClickHouse: conn, Logger: log})
+			if err != nil {
+				return err
+			}
+			fmt.Printf("read %d records, wrote %d rows, removed %d, passed by %d that cannot be read\n", done.Records, done.Rows, done.Removed, done.Poison)
+			return nil
+		},
+	}
+	addSettings(rebuild.Flags())
+	cmd.AddCommand(rebuild)
+	return cmd
+}

@@ -1,0 +1,395 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/connectors"
+	"sluice/connectors/all"
+	"sluice/connectors/mapping"
+	"sluice/connectors/outgoing"
+	"sluice/console"
+	"sluice/console/cli"
+	"sluice/ingest"
+	"sluice/processors/run"
+	"sluice/processors/runlog"
+	"sluice/schemas"
+	"sluice/schemas/clickhouse"
+	"sluice/schemas/control"
+)
+
+var roles = []string{"ingest", "run", "runlog", "replay", "console"}
+
+// sqlLimits bound a statement that somebody typed.
+var sqlLimits = clickhouse.Limits{Time: 30 * time.Second, Rows: 10_000, Truncate: true, Memory: 2 << 30}
+
+func serveCommand() *cobra.Command {
+	var chosen []string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run any set of roles against Kafka and ClickHouse clusters",
+		Long: "Runs the roles ingest (the public listener), run (flows), runlog (history into ClickHouse) and\n" +
+			"console (API, metrics and health on the private listener). Several processes of one role share\n" +
+			"the work. The role replay is accepted, and has nothing to do in this version.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, r := range chosen {
+				if !slices.Contains(roles, r) {
+					return cli.UsageError(fmt.Errorf("there is no role %q: choose from %s", r, strings.Join(roles, ", ")))
+				}
+			}
+			c, err := readConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			if slices.Contains(chosen, "console") && c.APIToken == "" {
+				return errors.New("SLUICE_API_TOKEN is not set: outside dev the API demands a token; make one with `openssl rand -hex 32`")
+			}
+			if c.SecretKey == "" {
+				return errors.New("SLUICE_SECRET_KEY is not set: it encrypts the credentials' values, and must be the same in every process; make one with `openssl rand -base64 32`")
+			}
+			if (slices.Contains(chosen, "runlog") || slices.Contains(chosen, "console")) && c.ClickHouseURL == "" {
+				return errors.New("SLUICE_CLICKHOUSE_URL is not set: give ClickHouse's address, such as http://clickhouse:8123/default, or use `sluice dev`, which brings its own")
+			}
+			return serve(cmd.Context(), c, served{roles: chosen, replication: safe})
+		},
+	}
+	cmd.Flags().StringSliceVar(&chosen, "roles", roles, "what this process does")
+	addSettings(cmd.Flags())
+	return cmd
+}
+
+// served says how a process differs from another.
+type served struct {
+	roles       []string
+	replication schemas.Replication
+	dev         bool
+	// ready is called once every role works; nil: nobody waits.
+	ready func(ctx context.Context, p *process) error
+}
+
+// process is what the roles of one process share.
+type process struct {
+	served
+	config     *config
+	log        *slog.Logger
+	registry   *prometheus.Registry
+	kafka      []kgo.Opt
+	partitions int32
+	control    *control.Log
+	components *connectors.Set
+	mapping    *mapping.Engine
+	env        connectors.Env
+	history    driver.Conn
+	edge       *ingest.Edge
+	listeners  map[string]net.Listener
+}
+
+// serve runs until ctx ends, then drains: the edge first, the console last.
+func serve(ctx context.Context, c *config, as served) error {
+	log, err := newLogger(c.LogLevel)
+	if err != nil {
+		return err
+	}
+	stopTracing, err := startTracing(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	p := &process{served: as, config: c, log: log, registry: prometheus.NewRegistry(), listeners: map[string]net.Listener{}}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer p.close()
+	if err := p.listen(); err != nil {
+		return err
+	}
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	// The log is followed to the very end, while the roles drain.
+	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFollowing()
+	if err := p.control.Start(following); err != nil {
+		return err
+	}
+	stages, err := p.stages()
+	if err != nil {
+		return err
+	}
+	return runStages(ctx, stages, func(ctx context.Context) error {
+		log.Info("ready", "roles", as.roles, "hooks", p.publicURL()+"/hook/", "api", "http://"+c.ConsoleAddr)
+		if as.ready == nil {
+			return nil
+		}
+		return as.ready(ctx, p)
+	})
+}
+
+func (p *process) has(role string) bool { return slices.Contains(p.roles, role) }
+
+// listen takes the ports first: whatever else is wrong, that must be known at once.
+func (p *process) listen() error {
+	for role, addr := range map[string]*string{"ingest": &p.config.IngestAddr, "console": &p.config.ConsoleAddr} {
+		if !p.has(role) {
+			continue
+		}
+		l, err := net.Listen("tcp", *addr)
+		if err != nil {
+			return fmt.Errorf("opening the %s listener: %w; choose another address with SLUICE_%s_ADDR", role, err, strings.ToUpper(role))
+		}
+		p.listeners[role] = l
+		if host, port, err := net.SplitHostPort(*addr); err == nil && port == "0" {
+			*addr = net.JoinHostPort(host, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		}
+	}
+	return nil
+}
+
+func (p *process) connect(ctx context.Context) error {
+	c := p.config
+	var err error
+	if p.kafka, err = c.kafka(); err != nil {
+		return err
+	}
+	if p.partitions, err = prepareTopics(ctx, p.kafka, c, p.replication); err != nil {
+		return err
+	}
+	cipher, err := control.NewCipher(c.SecretKey)
+	if err != nil {
+		return err
+	}
+	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log})
+	if p.components, err = all.New(); err != nil {
+		return fmt.Errorf("checking the connectors: %w", err)
+	}
+	p.mapping = mapping.New(mapping.Limits{})
+	p.env = connectors.Env{
+		HTTP: outgoing.New(outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}),
+		Log:  p.log,
+	}
+	if p.has("runlog") || p.has("console") {
+		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *process) close() {
+	for _, l := range p.listeners {
+		l.Close() // those that a role took over are closed already
+	}
+	if p.history != nil {
+		p.history.Close()
+	}
+}
+
+// stage is one role at work. Stages end in the order they are listed in.
+type stage struct {
+	name string
+	run  func(context.Context) error
+	// ready says that it works; nil: at once.
+	ready <-chan struct{}
+}
+
+func (p *process) stages() ([]stage, error) {
+	c := p.config
+	var stages []stage
+	if p.has("ingest") {
+		p.edge = ingest.New(ingest.Options{
+			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
+			Partitions: p.partitions, Registerer: p.registry, Logger: p.log,
+		})
+		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
+	}
+	if p.has("run") {
+		instance, release, err := c.instance()
+		if err != nil {
+			return nil, err
+		}
+		runner := run.New(run.Options{
+			Kafka: p.kafka, Topics: c.topics(), Instance: instance, Catalog: p.control, Components: p.components,
+			Mapping: p.mapping, Env: p.env, Logger: p.log, Registry: p.registry,
+		})
+		stages = append(stages, stage{name: "run", run: func(ctx context.Context) error {
+			defer release()
+			return runner.Run(ctx)
+		}})
+	}
+	if p.has("runlog") {
+		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
+	}
+	if p.has("console") {
+		sql, err := clickhouse.OpenReadOnly(c.ClickHouseURL, sqlLimits)
+		if err != nil {
+			return nil, err
+		}
+		served := console.New(console.Options{
+			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
+			Mapping: p.mapping, Env: p.env, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
+			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
+		})
+		stages = append(stages, stage{name: "console", run: func(ctx context.Context) error {
+			defer sql.Close()
+			return served.Run(ctx)
+		}})
+	}
+	return stages, nil
+}
+
+// writeHistory waits for ClickHouse, makes its tables, and writes to them.
+// Hooks and flows go on while it is away.
+func (p *process) writeHistory(ctx context.Context) error {
+	for warned := false; ; {
+		err := runlog.Migrate(ctx, p.config.ClickHouseURL)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !warned {
+			p.log.Warn("waiting for ClickHouse; hooks and flows go on, their history follows", "error", err)
+			warned = true
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return runlog.New(p.historyOptions()).Run(ctx)
+}
+
+func (p *process) historyOptions() runlog.Options {
+	return runlog.Options{
+		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Group: p.config.TopicPrefix + "runlog",
+		Logger: p.log, Registerer: p.registry,
+	}
+}
+
+func (p *process) rejected() func(string) any {
+	if p.edge == nil {
+		return nil
+	}
+	return func(flow string) any { return p.edge.Rejected(flow) }
+}
+
+// publicURL is how senders reach the edge.
+func (p *process) publicURL() string {
+	if p.config.PublicURL != "" {
+		return p.config.PublicURL
+	}
+	host, port, err := net.SplitHostPort(p.config.IngestAddr)
+	if err != nil {
+		return "http://" + p.config.IngestAddr
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func (p *process) health() []console.HealthCheck {
+	kafka := func(do func(context.Context, *kadm.Client) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			client, err := kgo.NewClient(p.kafka...)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return do(ctx, kadm.NewClient(client))
+		}
+	}
+	checks := []console.HealthCheck{
+		{Name: "kafka", Remedy: "check SLUICE_KAFKA_BROKERS, and that the brokers run", Check: kafka(func(ctx context.Context, admin *kadm.Client) error {
+			_, err := admin.ListBrokers(ctx)
+			return err
+		})},
+		{Name: "topics", Remedy: "run `sluice topics` for the whole list", Check: kafka(func(ctx context.Context, admin *kadm.Client) error {
+			problems, err := schemas.CheckTopics(ctx, admin, p.config.topics(), p.replication)
+			for _, problem := range problems {
+				err = errors.Join(err, errors.New(problem.String()))
+			}
+			return err
+		})},
+	}
+	if p.history != nil {
+		checks = append(checks, console.HealthCheck{Name: "clickhouse",
+			Remedy: "check SLUICE_CLICKHOUSE_URL, and that ClickHouse runs; hooks and flows go on meanwhile", Check: p.history.Ping})
+	}
+	return checks
+}
+
+// runStages runs all stages until ctx ends or one fails, and then ends them
+// one after the other, so that none works on what another has closed.
+func runStages(ctx context.Context, stages []stage, ready func(context.Context) error) error {
+	type end struct {
+		index int
+		err   error
+	}
+	ends := make(chan end, len(stages))
+	cancels := make([]context.CancelFunc, len(stages))
+	done := make([]chan struct{}, len(stages))
+	for i, s := range stages {
+		stageCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancels[i], done[i] = cancel, make(chan struct{})
+		go func() {
+			defer close(done[i])
+			err := s.run(stageCtx)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", s.name, err)
+			}
+			ends <- end{i, err}
+		}()
+	}
+	readyErr := make(chan error, 1)
+	go func() {
+		for _, s := range stages {
+			if s.ready == nil {
+				continue
+			}
+			select {
+			case <-s.ready:
+			case <-ctx.Done():
+				return
+			}
+		}
+		readyErr <- ready(ctx)
+	}()
+
+	var failed error
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case e := <-ends:
+			failed = e.err
+			if failed == nil {
+				failed = fmt.Errorf("%s ended by itself", stages[e.index].name)
+			}
+			waiting = false
+		case err := <-readyErr:
+			if err != nil && ctx.Err() == nil {
+				failed, waiting = err, false
+			}
+		}
+	}
+	for i, cancel := range cancels {
+		cancel()
+		<-done[i]
+	}
+	return failed
+}
