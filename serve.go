@@ -95,6 +95,7 @@ type process struct {
 	env        connectors.Env
 	history    driver.Conn
 	edge       *ingest.Edge
+	instance   string
 	listeners  map[string]net.Listener
 }
 
@@ -124,6 +125,12 @@ func serve(ctx context.Context, c *config, as served) error {
 	if err := p.control.Start(following); err != nil {
 		return err
 	}
+	instance, release, err := c.instance()
+	if err != nil {
+		return err
+	}
+	defer release()
+	p.instance = instance
 	stages, err := p.stages()
 	if err != nil {
 		return err
@@ -215,18 +222,11 @@ func (p *process) stages() ([]stage, error) {
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
 	}
 	if p.has("run") {
-		instance, release, err := c.instance()
-		if err != nil {
-			return nil, err
-		}
 		runner := run.New(run.Options{
-			Kafka: p.kafka, Topics: c.topics(), Instance: instance, Catalog: p.control, Components: p.components,
+			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
 			Mapping: p.mapping, Env: p.env, Logger: p.log, Registry: p.registry,
 		})
-		stages = append(stages, stage{name: "run", run: func(ctx context.Context) error {
-			defer release()
-			return runner.Run(ctx)
-		}})
+		stages = append(stages, stage{name: "run", run: runner.Run})
 	}
 	if p.has("runlog") {
 		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
@@ -275,7 +275,7 @@ func (p *process) writeHistory(ctx context.Context) error {
 
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
-		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Group: p.config.TopicPrefix + "runlog",
+		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
 		Logger: p.log, Registerer: p.registry,
 	}
 }

@@ -1,0 +1,82 @@
+# Sluice. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+export PATH := $(TOOLS):$(PATH)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+KAFKA_JARS := deploy/local/.kafka
+LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.so))
+
+.PHONY: help build run test check bench engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: need-go deploy/local/node_modules/.done ## bin/sluice, complete with the ClickHouse library
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sluice .
+	@ln -f "$(LIBCHDB)" bin/libchdb.so 2>/dev/null || cp -f "$(LIBCHDB)" bin/libchdb.so
+
+run: build ## everything in one process, with the demo flow ready to be curled
+	@exec bin/sluice dev --demo
+
+test: need-go need-gcc engines-fetch ## everything: Go with -race, real Kafka, the real ClickHouse engine
+	go build -o /dev/null ./...
+	go test -race -timeout 40m -p 2 ./...
+
+check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, freshness of generated files
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt -w on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	staticcheck ./...
+	go test -count=1 -run 'TestImports' .
+	cd schemas && buf lint
+	cd schemas && buf breaking --against "../.git#ref=$$(git rev-parse -q --verify HEAD~1 || git rev-parse HEAD),subdir=schemas"
+	@fresh=$$(mktemp -d) && cp -r schemas/. $$fresh && (cd $$fresh && buf generate) && diff -r schemas/records $$fresh/records >/dev/null \
+		|| { echo "schemas/records is not fresh: run make generate"; exit 1; }; rm -rf $$fresh
+	@npm ci --silent --no-audit --no-fund --prefix connectors/mapping/jsonata && cmp connectors/mapping/jsonata/jsonata.js connectors/mapping/jsonata/node_modules/jsonata/jsonata.js
+
+bench: build engines-fetch ## the performance table, each line beside its reference
+	go run ./deploy/bench
+
+engines: need-go need-java engines-fetch ## three real Kafka brokers and ClickHouse; source .engines.env
+	go run ./deploy/local/engines up
+
+engines-down: need-go ## ends what `make engines` started
+	go run ./deploy/local/engines down
+
+engines-fetch: need-java deploy/local/node_modules/.done $(KAFKA_JARS)/.done ## the engines' files, from the package registries
+
+generate: tools ## Go from the protobuf files
+	cd schemas && buf generate
+
+deploy/local/node_modules/.done: deploy/local/package-lock.json | need-node
+	npm ci --silent --no-audit --no-fund --prefix deploy/local
+	@touch $@
+
+$(KAFKA_JARS)/.done: deploy/local/pom.xml | need-java
+	mvn -q -B -f deploy/local/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
+	@touch $@
+
+# Tools are pinned here and built from source.
+tools: $(TOOLS)/staticcheck $(TOOLS)/buf $(TOOLS)/protoc-gen-go
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) go install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+$(TOOLS)/buf:
+	GOBIN=$(TOOLS) go install github.com/bufbuild/buf/cmd/buf@v1.75.0
+$(TOOLS)/protoc-gen-go:
+	GOBIN=$(TOOLS) go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+
+need-go:
+	@command -v go >/dev/null || { echo "Go is missing: install Go 1.26 or later (https://go.dev/dl)"; exit 1; }
+need-gcc:
+	@command -v gcc >/dev/null || { echo "gcc is missing: Go's race detector needs a C compiler; install gcc (Debian: apt-get install gcc libc6-dev)"; exit 1; }
+need-node:
+	@command -v npm >/dev/null || { echo "Node is missing: install Node 20 or later with npm (Debian: apt-get install nodejs npm)"; exit 1; }
+need-java:
+	@command -v java >/dev/null || { echo "Java is missing: install a JRE 17 or later (Debian: apt-get install openjdk-17-jre-headless)"; exit 1; }
+	@command -v mvn >/dev/null || { echo "Maven is missing: install Maven 3.8 or later (Debian: apt-get install maven)"; exit 1; }
+
+clean: ## removes what was built; data stays
+	rm -rf bin .tools
