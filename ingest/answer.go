@@ -71,10 +71,6 @@ func overRate(wait time.Duration) *refusal {
 	return &refusal{status: 429, reason: ReasonRate, detail: "this flow takes no more hooks at present: send it again later", retryAfter: int(math.Ceil(wait.Seconds()))}
 }
 
-func broken(err error) *refusal {
-	return &refusal{status: 500, reason: ReasonBroken, detail: "the hook could not be stored", cause: err.Error()}
-}
-
 // problem is RFC 9457's problem details with our own members.
 type problem struct {
 	Type      string `json:"type"`
@@ -102,9 +98,6 @@ func (e *Edge) refuse(r *request, no *refusal) {
 	}
 	if r.flow != nil {
 		e.rejected.add(r.flow.entry.ID, r.rejection(no))
-	}
-	if no.status == 500 {
-		e.log.Error("accepting a hook", "request", r.id.String(), "cause", no.cause)
 	}
 }
 
@@ -182,11 +175,10 @@ func newAnswer(r *schemas.Respond) answer {
 	return a
 }
 
-func (a *answer) write(ctx *fasthttp.RequestCtx, id schemas.ExecutionID) {
-	text := id.String()
+func (a *answer) write(ctx *fasthttp.RequestCtx, id string) {
 	response := &ctx.Response
 	response.SetStatusCode(a.status)
-	response.Header.Set(fiber.HeaderXRequestID, text)
+	response.Header.Set(fiber.HeaderXRequestID, id)
 	if a.contentType != "" {
 		response.Header.SetContentType(a.contentType)
 	}
@@ -194,12 +186,11 @@ func (a *answer) write(ctx *fasthttp.RequestCtx, id schemas.ExecutionID) {
 		response.SetBodyRaw(a.body)
 		return
 	}
-	body := make([]byte, 0, 96)
-	body = append(body, `{"requestId":"`...)
-	body = append(body, text...)
-	body = append(body, `","message":"`...)
-	body = append(body, a.message...)
-	response.SetBodyRaw(append(body, `"}`...))
+	response.AppendBodyString(`{"requestId":"`)
+	response.AppendBodyString(id)
+	response.AppendBodyString(`","message":"`)
+	response.AppendBodyString(a.message)
+	response.AppendBodyString(`"}`)
 }
 
 // guarded wraps the whole of the handling: Fiber answers an unknown method

@@ -82,12 +82,40 @@ func newProducer(o *Options) (*producer, error) {
 	return p, nil
 }
 
-// delivery waits for one record's outcome. It goes back to the pool only when
-// the outcome has come.
+// delivery is a hook's record on its way, in memory that is used again. It
+// goes back to the pool only when no one else can hold it: when it was never
+// given to Kafka's client, or when Kafka has acknowledged it.
 type delivery struct {
+	record  kgo.Record
+	headers []kgo.RecordHeader
+	body    []byte
+	text    []byte   // of the headers' values
+	list    []header // of the request
+	names   []byte   // of list
+
 	outcome chan error // holds one, so that nobody waits for a sender that left
 	timer   *time.Timer
 	promise func(*kgo.Record, error)
+	lent    bool // to Kafka's client
+}
+
+// maxKept is the largest body whose memory is used again.
+const maxKept = 64 << 10
+
+func (p *producer) delivery() *delivery { return p.deliveries.Get().(*delivery) }
+
+// release takes a delivery back, if nobody else can hold it.
+func (p *producer) release(d *delivery) {
+	if d == nil || d.lent {
+		return
+	}
+	if cap(d.body) > maxKept {
+		d.body = nil
+	}
+	if cap(d.text) > maxKept {
+		d.text = nil
+	}
+	p.deliveries.Put(d)
 }
 
 func (p *producer) newDelivery() *delivery {
@@ -102,20 +130,20 @@ func (p *producer) newDelivery() *delivery {
 	return d
 }
 
-// append gives a record to Kafka. Nil: every in-sync replica has it.
-func (p *producer) append(record *kgo.Record) *refusal {
-	partition := record.Partition
+// append gives a delivery's record to Kafka. Nil: every in-sync replica has it.
+func (p *producer) append(d *delivery) *refusal {
+	partition := d.record.Partition
 	if !p.mayTry(partition) {
 		return unavailable
 	}
-	record.Topic = p.topic
-	d := p.deliveries.Get().(*delivery)
+	d.record.Topic = p.topic
+	d.lent = true
 	d.timer.Reset(p.patience)
-	p.client.TryProduce(context.Background(), record, d.promise)
+	p.client.TryProduce(context.Background(), &d.record, d.promise)
 	select {
 	case err := <-d.outcome:
 		d.timer.Stop()
-		p.deliveries.Put(d)
+		d.lent = err != nil
 		return p.outcome(partition, err)
 	case <-d.timer.C:
 		return p.outcome(partition, kgo.ErrRecordTimeout)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -55,7 +56,11 @@ func newLock(named string, credential *schemas.CredentialEntry, values map[strin
 		}
 		return l
 	case "hmac":
-		verifier, err := hmacScheme(values).Verifier(values["secret"], values["previousSecret"], values["secret2"])
+		scheme, err := hmacScheme(values)
+		var verifier *Verifier
+		if err == nil {
+			verifier, err = scheme.Verifier(values["secret"], values["previousSecret"], values["secret2"])
+		}
 		if err != nil {
 			return brokenLock("the flow's credential " + named + ": " + err.Error())
 		}
@@ -69,8 +74,8 @@ func brokenLock(detail string) *lock {
 }
 
 // hmacScheme fills a scheme in from the values of a credential of type hmac.
-// What cannot be read becomes what Verifier refuses.
-func hmacScheme(values map[string]string) Scheme {
+// Its Verifier checks what is chosen from a list.
+func hmacScheme(values map[string]string) (Scheme, error) {
 	or := func(name, otherwise string) string {
 		if v := values[name]; v != "" {
 			return v
@@ -93,12 +98,12 @@ func hmacScheme(values map[string]string) Scheme {
 				d, err = time.ParseDuration(text + "s")
 			}
 			if err != nil || d <= 0 {
-				s.Algorithm = "with a tolerance that is no duration"
+				return s, fmt.Errorf("tolerance %q: want a duration such as 5m", text)
 			}
 			s.Tolerance = d
 		}
 	}
-	return s
+	return s, nil
 }
 
 var basicChallenge = &refusal{status: 401, reason: ReasonUnauthenticated, detail: "user name and password are wanted", challenge: true}
@@ -122,6 +127,9 @@ func (l *lock) beforeBody(http *fasthttp.RequestCtx, now time.Time) *refusal {
 		}
 		return l.keyOpens(header(l.name))
 	case "signed":
+		if length := http.Request.Header.ContentLength(); length >= 0 && length <= prefetched {
+			return nil // the body is here already
+		}
 		return unproven(l.verifier.Plausible(header, now))
 	}
 	return l.broken
@@ -201,15 +209,15 @@ func isParameter(raw []byte, name string) bool {
 }
 
 // withoutKey is the query as it is kept: byte for byte, but for the API key.
-func (l *lock) withoutKey(query []byte) string {
+func (l *lock) withoutKey(query []byte) []byte {
 	if len(query) == 0 || l.kind != "apiKey" || !l.query {
-		return string(query)
+		return query
 	}
-	var kept []string
-	for pair := range strings.SplitSeq(string(query), "&") {
-		if key, _, _ := strings.Cut(pair, "="); !isParameter([]byte(key), l.name) {
+	var kept [][]byte
+	for pair := range bytes.SplitSeq(query, []byte("&")) {
+		if key, _, _ := bytes.Cut(pair, []byte("=")); !isParameter(key, l.name) {
 			kept = append(kept, pair)
 		}
 	}
-	return strings.Join(kept, "&")
+	return bytes.Join(kept, []byte("&"))
 }

@@ -71,15 +71,18 @@ func (e *Edge) readBody(r *request) *refusal {
 		}
 	}
 
-	size := min(max(length, 4<<10), firstRead)
+	size := 4 << 10
 	if length > 0 {
 		size = min(length, firstRead)
 	}
-	if !e.bodies.take(size) {
+	body := r.delivery.body[:0]
+	if cap(body) < size {
+		body = make([]byte, 0, size)
+	}
+	if !e.bodies.take(cap(body)) {
 		return buffersFull
 	}
-	r.held = size
-	body := make([]byte, 0, size)
+	r.held = cap(body)
 	for len(body) != length {
 		if len(body) == cap(body) {
 			// One byte more than the limit tells a chunked body that is too large.
@@ -111,7 +114,7 @@ func (e *Edge) readBody(r *request) *refusal {
 	case length > 0 && len(body) < length:
 		return slow(io.ErrUnexpectedEOF)
 	}
-	r.body = body
+	r.body, r.delivery.body = body, body
 	return nil
 }
 

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"sluice/schemas"
@@ -17,6 +18,7 @@ type flow struct {
 	revision   int64                    // the control offset that covers flow and credential
 
 	partition   int32
+	key, source []byte // of its records
 	lock        *lock
 	methods     []string
 	otherMethod *refusal
@@ -67,6 +69,8 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		secret:     identity(secret),
 		revision:   entry.Revision,
 		partition:  schemas.PartitionOf(entry.ID, o.Partitions),
+		key:        []byte(entry.ID),
+		source:     []byte("/hook/" + entry.ID),
 		lock:       newLock(document.Trigger.Credential, credential, secret, o.PublicURL),
 		methods:    []string{"GET", "POST"},
 		rate:       parseRate(document.Rate),
@@ -86,14 +90,6 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 	return f
 }
 
-func (f *flow) takes(method []byte) bool { return f.method(method) != "" }
-
-// method is a method that the flow takes, as a string of its own, or "".
-func (f *flow) method(method []byte) string {
-	for _, m := range f.methods {
-		if m == string(method) {
-			return m
-		}
-	}
-	return ""
+func (f *flow) takes(method []byte) bool {
+	return slices.ContainsFunc(f.methods, func(m string) bool { return m == string(method) })
 }

@@ -2,64 +2,68 @@ package ingest
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 )
 
-// headerNames holds the headers that nearly every hook has, so that their
-// lower-case names cost nothing.
-var headerNames = map[string]string{
-	"Accept": "accept", "Accept-Encoding": "accept-encoding", "Content-Length": "content-length",
-	"Content-Type": "content-type", "Host": "host", "User-Agent": "user-agent", "Traceparent": "traceparent",
-	"X-Forwarded-For": "x-forwarded-for", "X-Forwarded-Proto": "x-forwarded-proto", "X-Request-Id": "x-request-id",
-	"X-Eio-Signature": "x-eio-signature", "X-Hub-Signature-256": "x-hub-signature-256",
-	"X-Github-Delivery": "x-github-delivery", "X-Github-Event": "x-github-event",
-	"Authorization": "authorization", "Cookie": "cookie", "Connection": "connection",
-}
+// header is one header of a request. Its memory is the request's or a
+// scratch's.
+type header struct{ name, value []byte }
 
-func lowerName(name []byte) string {
-	if known, ok := headerNames[string(name)]; ok {
-		return known
-	}
-	return strings.ToLower(string(name))
-}
-
-// keptHeaders is what a hook keeps of its headers: names in lower case,
-// several values joined by ", ", without what authenticates (a signature is no
-// secret and stays) and without what concerns one connection only (RFC 9110,
-// section 7.6.1).
-func (l *lock) keptHeaders(h *fasthttp.RequestHeader) map[string]string {
-	kept := make(map[string]string, 8)
+// keptHeaders appends to list what a hook keeps of its headers: by name, names
+// in lower case, several values of one name next to each other, without what
+// authenticates (a signature is no secret and stays) and without what concerns
+// one connection only (RFC 9110, section 7.6.1). The names are written to text.
+func (l *lock) keptHeaders(h *fasthttp.RequestHeader, list []header, text []byte) ([]header, []byte) {
+	connection := h.Peek(fasthttp.HeaderConnection)
 	for key, value := range h.All() {
-		name := lowerName(key)
-		if isHop(name) || isCredential(name) || l.kind == "apiKey" && !l.query && strings.EqualFold(name, l.name) {
+		from := len(text)
+		for _, b := range key {
+			if 'A' <= b && b <= 'Z' {
+				b |= 0x20
+			}
+			text = append(text, b)
+		}
+		name := text[from:len(text):len(text)]
+		if isHop(name) || isCredential(name) || isListed(connection, name) ||
+			l.kind == "apiKey" && !l.query && bytes.EqualFold(name, []byte(l.name)) {
+			text = text[:from]
 			continue
 		}
-		if before, ok := kept[name]; ok {
-			kept[name] = before + ", " + string(value)
-			continue
-		}
-		kept[name] = string(value)
+		list = append(list, header{name, value})
 	}
-	if connection := h.Peek(fasthttp.HeaderConnection); len(connection) > 0 {
-		for name := range bytes.SplitSeq(connection, []byte(",")) {
-			delete(kept, lowerName(bytes.TrimSpace(name)))
-		}
-	}
-	return kept
+	slices.SortStableFunc(list, func(a, b header) int { return bytes.Compare(a.name, b.name) })
+	return list, text
 }
 
-func isHop(name string) bool {
-	switch name {
+func isHop(name []byte) bool {
+	switch string(name) {
 	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
 		return true
 	}
 	return false
 }
 
-func isCredential(name string) bool {
-	return name == "authorization" || name == "proxy-authorization" || name == "cookie"
+func isCredential(name []byte) bool {
+	switch string(name) {
+	case "authorization", "proxy-authorization", "cookie":
+		return true
+	}
+	return false
+}
+
+// isListed reports whether Connection names a header as its own.
+func isListed(connection, name []byte) bool {
+	for len(connection) > 0 {
+		var item []byte
+		item, connection, _ = bytes.Cut(connection, []byte(","))
+		if bytes.EqualFold(bytes.TrimSpace(item), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // shownHeaders is what may be shown of a rejected request's headers. Its
@@ -67,16 +71,25 @@ func isCredential(name string) bool {
 // by its name is blotted out, and the rest is cut to a bounded length.
 func (l *lock) shownHeaders(h *fasthttp.RequestHeader) map[string]string {
 	const maxHeaders, maxValue = 40, 200
-	shown := l.keptHeaders(h)
-	for name, value := range shown {
+	list, _ := l.keptHeaders(h, nil, nil)
+	shown := map[string]string{}
+	for _, kept := range list {
+		name, value := string(kept.name), kept.value
 		switch {
-		case len(shown) > maxHeaders && name != "content-type" && !strings.Contains(name, "signature"):
-			delete(shown, name)
+		case len(shown) >= maxHeaders && name != "content-type" && !strings.Contains(name, "signature"):
+			continue
 		case looksSecret(name):
 			shown[name] = "(removed)"
-		case len(value) > maxValue:
-			shown[name] = strings.ToValidUTF8(value[:maxValue], "") + "…"
+			continue
 		}
+		text := string(value)
+		if before, ok := shown[name]; ok {
+			text = before + ", " + text
+		}
+		if len(text) > maxValue {
+			text = strings.ToValidUTF8(text[:maxValue], "") + "…"
+		}
+		shown[name] = text
 	}
 	return shown
 }

@@ -20,9 +20,12 @@ type request struct {
 	began time.Time
 	id    schemas.ExecutionID // of the execution it becomes, or names the request in a refusal
 	flow  *flow               // nil until it is found
-	body  []byte              // the raw bytes, a copy of our own
+	body  []byte              // the raw bytes, in the delivery's memory
 	held  int                 // bytes of the budget
 	trace trace.Span
+
+	idText   string    // the ID, written
+	delivery *delivery // nil until something is to be kept
 }
 
 // hook answers ANY /hook/FLOW_ID[/any/suffix].
@@ -34,9 +37,10 @@ func (e *Edge) hook(c *fiber.Ctx) error {
 	if refusal != nil {
 		e.refuse(&r, refusal)
 	} else {
-		r.flow.answer.write(r.http, r.id)
+		r.flow.answer.write(r.http, r.idText)
 	}
 	e.finish(&r, refusal)
+	e.producer.release(r.delivery)
 	return nil
 }
 
@@ -51,6 +55,7 @@ func (e *Edge) take(r *request) *refusal {
 		return notRunning
 	}
 	r.id = schemas.NewExecutionID(r.began, r.flow.partition)
+	r.idText = r.id.String()
 	if r.http.IsHead() {
 		return flowRuns
 	}
@@ -60,6 +65,7 @@ func (e *Edge) take(r *request) *refusal {
 	if refusal := r.flow.lock.beforeBody(r.http, r.began); refusal != nil {
 		return refusal
 	}
+	r.delivery = e.producer.delivery()
 	if refusal := e.readBody(r); refusal != nil {
 		return refusal
 	}
@@ -79,27 +85,8 @@ func (e *Edge) take(r *request) *refusal {
 	}
 
 	// Appended.
-	hook := schemas.Hook{
-		ID:          r.id,
-		Kind:        schemas.KindHook,
-		Flow:        r.flow.entry.ID,
-		Time:        r.began,
-		Method:      r.flow.method(r.http.Method()),
-		Path:        string(r.http.URI().PathOriginal()),
-		Query:       r.flow.lock.withoutKey(r.http.URI().QueryString()),
-		Headers:     r.flow.lock.keptHeaders(&r.http.Request.Header),
-		ContentType: string(r.http.Request.Header.ContentType()),
-		Body:        r.body,
-		// The log may have moved on since the flow was looked up; it is never
-		// behind what the flow and its credential say of themselves.
-		Control:     max(e.options.Catalog.Offset(), r.flow.revision),
-		TraceParent: traceParent(r.trace),
-	}
-	record, err := hook.Record()
-	if err != nil {
-		return broken(err)
-	}
-	return e.producer.append(record)
+	e.record(r, r.delivery)
+	return e.producer.append(r.delivery)
 }
 
 // flowID is the segment after /hook/. It lives as long as the request.

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -197,10 +198,22 @@ var plain = func() (table [256]bool) {
 	return table
 }()
 
+// allPlain looks at eight bytes at once: none has its high bit set, is below
+// 0x20, a quotation mark or a backslash. A byte after one that is not plain may
+// be misjudged, which the byte-wise loop puts right.
+func allPlain(w uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return (w|(w-ones*0x20)|(quote-ones)|(backslash-ones))&highs == 0
+}
+
 func (c *jsonCheck) str() bool {
 	text := c.text
 	i := c.at + 1
 	for {
+		for i+8 <= len(text) && allPlain(binary.LittleEndian.Uint64(text[i:])) {
+			i += 8
+		}
 		for i < len(text) && plain[text[i]] {
 			i++
 		}

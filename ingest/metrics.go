@@ -10,6 +10,7 @@ import (
 // metrics counts what the edge does. The label sets are closed.
 type metrics struct {
 	requests *prometheus.CounterVec
+	accepted prometheus.Counter // of requests: accepted, 2xx
 	seconds  prometheus.Observer
 	refused  prometheus.Observer
 	bytes    prometheus.Counter
@@ -21,6 +22,7 @@ func newMetrics(registerer prometheus.Registerer, e *Edge) *metrics {
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_ingest_requests_total", Help: "Requests on the public listener, by how they ended.",
 	}, []string{"outcome", "status"})
+	m.accepted = m.requests.WithLabelValues(string(ReasonAccepted), "2xx")
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "sluice_ingest_request_seconds", Help: "Time from a request's headers to its answer.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
@@ -59,7 +61,11 @@ var statusClasses = [...]string{1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"
 func (m *metrics) watch(p *producer) { m.producer.Store(p) }
 
 func (m *metrics) finished(reason Reason, status int, took time.Duration, bytes int) {
-	m.requests.WithLabelValues(string(reason), statusClasses[min(max(status/100, 1), 5)]).Inc()
+	if reason == ReasonAccepted && status/100 == 2 {
+		m.accepted.Inc()
+	} else {
+		m.requests.WithLabelValues(string(reason), statusClasses[min(max(status/100, 1), 5)]).Inc()
+	}
 	if reason == ReasonAccepted {
 		m.seconds.Observe(took.Seconds())
 		m.bytes.Add(float64(bytes))

@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"sluice/schemas"
 )
@@ -71,6 +72,7 @@ func TestTraceGoesOnFromSenderToRecord(t *testing.T) {
 	}
 
 	otel.SetTracerProvider(provider)
+	defer otel.SetTracerProvider(noop.NewTracerProvider())
 	w.send("POST", "/hook/pets", "", "Traceparent: "+sender)
 	w.send("POST", "/hook/pets", "")
 	w.send("POST", "/hook/pets", "", "Traceparent: junk")

@@ -71,6 +71,7 @@ func (u *Unproven) Error() string { return u.Detail }
 // once. It is safe for concurrent use.
 type Verifier struct {
 	scheme Scheme
+	size   int // of a signature
 	parts  []part
 	keys   []*sync.Pool // of hash.Hash, one pool per secret
 }
@@ -99,7 +100,7 @@ func (s Scheme) Verifier(secrets ...string) (*Verifier, error) {
 	if s.IDHeader == "" {
 		s.IDHeader = "webhook-id"
 	}
-	v := &Verifier{scheme: s, parts: parseTemplate(s.Template)}
+	v := &Verifier{scheme: s, size: algorithm().Size(), parts: parseTemplate(s.Template)}
 	if v.uses("timestamp") && s.TimestampHeader == "" && s.TimestampKey == "" {
 		return nil, errors.New("template: {timestamp} is signed, but no timestamp header is named")
 	}
@@ -246,7 +247,7 @@ func (v *Verifier) claims(header func(string) [][]byte) (timestamp string, signa
 			}
 			return "", nil, &Unproven{ReasonSignatureForm, fmt.Sprintf("the signature in %s does not begin with %q", s.Header, s.Prefix)}
 		}
-		signature, ok := s.decode(item)
+		signature, ok := v.decode(item)
 		if !ok {
 			return "", nil, &Unproven{ReasonSignatureForm, fmt.Sprintf("the signature in %s is not %s of %s", s.Header, s.Encoding, s.Algorithm)}
 		}
@@ -280,10 +281,10 @@ func only(header func(string) [][]byte, name string) ([]byte, error) {
 
 // decode is strict: nothing before, nothing behind, the algorithm's length,
 // and one spelling per signature but for the case of hex digits.
-func (s *Scheme) decode(text []byte) ([]byte, bool) {
+func (v *Verifier) decode(text []byte) ([]byte, bool) {
 	var signature []byte
 	var err error
-	switch s.Encoding {
+	switch v.scheme.Encoding {
 	case "hex":
 		signature, err = hex.AppendDecode(nil, text)
 	case "base64", "base64url":
@@ -291,13 +292,12 @@ func (s *Scheme) decode(text []byte) ([]byte, bool) {
 			return nil, false
 		}
 		encoding := base64.StdEncoding
-		if s.Encoding == "base64url" {
+		if v.scheme.Encoding == "base64url" {
 			encoding = base64.RawURLEncoding
 		}
 		signature, err = encoding.Strict().AppendDecode(nil, text)
 	}
-	sizes := map[string]int{"sha1": sha1.Size, "sha256": sha256.Size, "sha512": sha512.Size}
-	return signature, err == nil && len(signature) == sizes[s.Algorithm]
+	return signature, err == nil && len(signature) == v.size
 }
 
 func (v *Verifier) timely(timestamp string, now time.Time) error {

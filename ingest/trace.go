@@ -19,8 +19,10 @@ func (e *Edge) startSpan(r *request) {
 	if len(r.http.Request.Header.Peek("Traceparent")) > 0 {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier{&r.http.Request.Header})
 	}
-	_, r.trace = e.tracer.Start(ctx, "hook", trace.WithSpanKind(trace.SpanKindServer))
+	_, r.trace = e.tracer.Start(ctx, "hook", asServer...)
 }
+
+var asServer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 
 func (e *Edge) endSpan(r *request, status int) {
 	if r.trace.IsRecording() {
