@@ -16,7 +16,7 @@ import (
 // assigned takes partitions over: it reads what is open there, and goes on
 // with it. franz-go calls it, and the two below, while the loop waits for
 // records, and polls none of the partitions before it returns.
-func (s *session) assigned(ctx context.Context, client *kgo.Client, assigned map[string][]int32) {
+func (s *session) assigned(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	began := time.Now()
@@ -25,7 +25,7 @@ func (s *session) assigned(ctx context.Context, client *kgo.Client, assigned map
 		if s.broken != nil {
 			return
 		}
-		p, err := s.takeOver(ctx, client, n)
+		p, err := s.takeOver(ctx, n)
 		if err != nil {
 			s.broken = fmt.Errorf("taking over partition %d: %w", n, err)
 			s.results.poke()
@@ -38,12 +38,11 @@ func (s *session) assigned(ctx context.Context, client *kgo.Client, assigned map
 	s.results.poke()
 }
 
-func (s *session) takeOver(ctx context.Context, client *kgo.Client, number int32) (*partition, error) {
+func (s *session) takeOver(ctx context.Context, number int32) (*partition, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s.client = client // assigned may come before kgo.NewClient has returned
 	if s.hooksID == [16]byte{} {
-		topics, err := kadm.NewClient(client).ListTopics(ctx, s.opts.Topics.Hooks())
+		topics, err := kadm.NewClient(s.client).ListTopics(ctx, s.opts.Topics.Hooks())
 		if err == nil {
 			err = topics.Error()
 		}

@@ -226,6 +226,42 @@ func TestAnAbortedTransactionIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// The broker goes away in the middle of a commit: whether it holds, nobody knows.
+func TestACommitThatNobodyConfirmedIsLookedUpInKafka(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", twoSteps)
+	var ends atomic.Int32
+	r.fake.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.fake.KeepControl()
+		if n := ends.Add(1); n%6 != 2 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.EndTxnResponse)
+		resp.ErrorCode = kerr.UnknownServerError.Code
+		return resp, nil, true
+	})
+	r.start("a")
+	const hooks = 40
+	for i := range hooks {
+		r.send("pets", fmt.Sprintf(`{"n":%d}`, i))
+		if i%10 == 9 {
+			r.ended(i - 5)
+		}
+	}
+	for _, s := range r.ended(hooks) {
+		want(t, s, succeeded)
+		if a, b := len(s.attempts("first")), len(s.attempts("second")); a != 1 || b != 1 {
+			t.Errorf("steps are on record %d and %d times, want once each", a, b)
+		}
+	}
+	if n := r.open(); n != 0 {
+		t.Errorf("%d executions are left in state", n)
+	}
+	if ends.Load() < 8 {
+		t.Errorf("only %d transactions: none was unconfirmed", ends.Load())
+	}
+}
+
 func TestARevokedPartitionIsHandedOverWhole(t *testing.T) {
 	r := newRig(t)
 	for i := range 6 {

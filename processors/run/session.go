@@ -133,6 +133,9 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		return nil, fmt.Errorf("configuring the runner's client: %w", err)
 	}
 	s.reader = reader
+	// Partitions may be assigned before NewClient has returned: that waits.
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	client, err := kgo.NewClient(append(opts.Kafka,
 		kgo.ConsumerGroup(s.group),
 		kgo.InstanceID(s.instance),
@@ -161,9 +164,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		reader.Close()
 		return nil, fmt.Errorf("configuring the runner's client: %w", err)
 	}
-	s.mu.Lock()
 	s.client = client
-	s.mu.Unlock()
 	return s, nil
 }
 
