@@ -327,7 +327,7 @@ func (p *process) health() []console.HealthCheck {
 		})},
 	}
 	if p.history != nil {
-		checks = append(checks, console.HealthCheck{Name: "clickhouse",
+		checks = append(checks, console.HealthCheck{Name: "clickhouse", Optional: true,
 			Remedy: "check SLUICE_CLICKHOUSE_URL, and that ClickHouse runs; hooks and flows go on meanwhile", Check: p.history.Ping})
 	}
 	return checks

@@ -68,7 +68,7 @@ func (c *Console) kafkaError(err error) error {
 	return problem(http.StatusServiceUnavailable, "check the brokers (`sluice doctor`) and send the request again", "Kafka did not take the change: %v", err)
 }
 
-// historyAway is the answer when there is no ClickHouse to ask.
+// historyRemedy is what to do when there is no ClickHouse to ask.
 const historyRemedy = "check ClickHouse (`sluice doctor`); hooks and flows go on without it, and the run log catches up by itself"
 
 // storeError is the answer to an error of reading the run log.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -85,6 +86,9 @@ func (c *Console) query(ctx context.Context, in *queryInput) (*queryOutput, erro
 	if err := out.Body.read(rows); err != nil {
 		return nil, c.queryError(err)
 	}
+	if len(out.Body.Columns) == 0 {
+		return nil, unreadable() // the driver takes such a block for an empty one
+	}
 	out.Body.Statistics.Rows = len(out.Body.Rows)
 	out.Body.Statistics.ElapsedMs = milliseconds(time.Since(begin))
 	return out, nil
@@ -130,13 +134,18 @@ func (c *Console) queryError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return problem(http.StatusBadRequest, "ask for less: a shorter time, fewer columns, a LIMIT", "the query took longer than %s", queryTimeout)
 	}
-	if h, ok := errors.AsType[*clickhouse.HTTPError](err); ok && h.StatusCode < http.StatusInternalServerError {
-		return problem(http.StatusBadRequest, "", "ClickHouse: %v", h.Err)
+	_, refused := errors.AsType[*clickhouse.HTTPError](err)
+	_, broken := errors.AsType[net.Error](err)
+	if refused || broken || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {
+		return c.storeError(err)
 	}
-	if _, ok := errors.AsType[net.Error](err); !ok {
-		c.log.Warn("running a query", "error", err)
-	}
-	return c.storeError(err)
+	c.log.Warn("reading a query's result", "error", err)
+	return unreadable()
+}
+
+// unreadable answers a result with types that the driver does not know.
+func unreadable() error {
+	return problem(http.StatusBadRequest, "cast such columns to another type: CAST(x, 'Nullable(String)')", "the result has a column of a type that cannot be read here, such as Interval, or a bare NULL")
 }
 
 func (r *QueryResult) read(rows driver.Rows) error {
@@ -159,7 +168,7 @@ func (r *QueryResult) read(rows driver.Rows) error {
 		}
 		row := make([]json.RawMessage, len(types))
 		for i := range values {
-			row[i] = cell(reflect.ValueOf(values[i]).Elem())
+			row[i] = cell(reflect.ValueOf(values[i]).Elem(), r.Columns[i].Type)
 			size += len(row[i])
 		}
 		r.Rows = append(r.Rows, row)
@@ -167,8 +176,14 @@ func (r *QueryResult) read(rows driver.Rows) error {
 	return rows.Err()
 }
 
-// cell is the JSON of a value as the driver scans it.
-func cell(v reflect.Value) json.RawMessage {
+// cell is the JSON of a value as the driver scans it. A date is a date, though
+// the driver has only times.
+func cell(v reflect.Value, kind string) json.RawMessage {
+	if kind == "Date" || kind == "Date32" {
+		if day, ok := v.Interface().(time.Time); ok {
+			return text(day.Format(time.DateOnly))
+		}
+	}
 	raw, err := json.Marshal(plain(v))
 	if err != nil {
 		return text(fmt.Sprint(v.Interface()))

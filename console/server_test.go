@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,7 +36,25 @@ type server struct {
 	kafka []kgo.Opt
 	log   *control.Log
 	token string
-	logs  bytes.Buffer
+	logs  logBuffer
+}
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func newServer(t *testing.T, change func(*Options)) *server {
@@ -45,7 +65,7 @@ func newServer(t *testing.T, change func(*Options)) *server {
 	}
 	t.Cleanup(fake.Close)
 	s := &server{t: t, kafka: []kgo.Opt{kgo.SeedBrokers(fake.ListenAddrs()...)}}
-	client := s.client()
+	client := s.client(kgo.MetadataMinAge(10 * time.Millisecond))
 	if err := schemas.EnsureTopics(t.Context(), kadm.NewClient(client), schemas.DefaultTopics, partitions, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,12 @@ func (s *session) apply(o Options, files []string, publish, start bool) error {
 	if err != nil {
 		return fmt.Errorf("loading the connectors: %w", err)
 	}
-	problems = append(problems, console.CheckDocuments(documents, console.Checks{Components: set, Mapping: o.Mapping(), Credentials: known})...)
+	for _, p := range console.CheckDocuments(documents, console.Checks{Components: set, Mapping: o.Mapping(), Credentials: known}) {
+		if away != nil && (p.Path == "credential" || strings.HasSuffix(p.Path, "/credential")) {
+			continue // whether the server has it cannot be known
+		}
+		problems = append(problems, p)
+	}
 	if len(problems) > 0 {
 		for _, p := range problems {
 			fmt.Fprintln(s.cmd.ErrOrStderr(), p.String())
@@ -111,8 +116,7 @@ func (s *session) apply(o Options, files []string, publish, start bool) error {
 	return t.flush()
 }
 
-// credentials says which credentials the server has. When it does not answer,
-// any is taken for known, so that what is wrong otherwise can be told.
+// credentials says which credentials the server has.
 func (s *session) credentials(ctx context.Context) (func(string) (string, bool), error) {
 	var list struct{ Items []console.Credential }
 	_, err := s.get(ctx, "/credentials", nil, &list)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sluice/console"
 )
@@ -25,8 +26,11 @@ func (s *session) follow(query url.Values, status []string) error {
 		return UsageError(errSearchFollow)
 	}
 	p := &follower{session: s, status: status, seen: map[string]string{}}
+	p.colour = coloured(s.out)
 	if !s.json {
-		p.table = executionTable(s.out)
+		if err := p.line("ID", "FLOW", "VERSION", "STATUS", "STARTED", "DURATION", "ERROR"); err != nil {
+			return err
+		}
 	}
 	for attempt := 0; ; attempt++ {
 		err := p.once(query)
@@ -49,7 +53,7 @@ func (s *session) follow(query url.Values, status []string) error {
 type follower struct {
 	*session
 	status []string
-	table  *table
+	colour bool
 	seen   map[string]string
 	joined bool
 }
@@ -110,8 +114,26 @@ func (p *follower) print(x *console.Execution) error {
 		_, err = fmt.Fprintf(p.out, "%s\n", raw)
 		return err
 	}
-	p.table.row(executionRow(x)...)
-	return p.table.flush()
+	return p.line(executionRow(x)...)
+}
+
+// line has fixed widths, because what comes later is not known.
+func (p *follower) line(cells ...string) error {
+	var b strings.Builder
+	for i, width := range []int{36, 20, 7, 9, 23, 9, 0} {
+		text := clean(cells[i])
+		padding := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+		if i == 6 {
+			b.WriteString(text + "\n")
+			break
+		}
+		if code := statusColour(text); p.colour && code != "39" {
+			text = "\x1b[" + code + "m" + text + "\x1b[0m"
+		}
+		b.WriteString(text + padding + "  ")
+	}
+	_, err := io.WriteString(p.out, b.String())
+	return err
 }
 
 // events reads server-sent events (WHATWG HTML, section 9.2) until the stream
