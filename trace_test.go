@@ -74,8 +74,9 @@ func TestOneTraceFromTheEdgeToTheRunLog(t *testing.T) {
 	}
 	t.Log(names)
 	mu.Unlock()
-	if got := in.query("SELECT countIf(trace_id = '" + trace + "') FROM executions"); len(got) != 1 || got[0] != 1 {
-		t.Errorf("the run log has the trace ID in %v executions, want 1", got)
-	}
+	in.until(5*time.Second, "the run log has the trace ID", func() bool {
+		got := in.query("SELECT countIf(trace_id = '" + trace + "') FROM executions")
+		return len(got) == 1 && got[0] == 1
+	})
 	p.stop()
 }

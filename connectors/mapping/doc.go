@@ -28,6 +28,7 @@
 //
 // It runs synchronously here. Elements of one array constructor, and members
 // of one object constructor, are evaluated in order, so that a variable bound
-// in one is seen by the next; in JavaScript they interleave.
+// in one is seen by the next; in JavaScript they interleave. A group-by on an
+// empty array of the input leaves the input as it is.
 // A string is UTF-8 outside: a lone surrogate becomes U+FFFD.
 package mapping

@@ -141,7 +141,7 @@ func (x *Expression) Engine() string {
 // a limit is at fault, else that of ctx.
 func (x *Expression) Evaluate(ctx context.Context, input Value, ev Eval) (result Value, defined bool, err error) {
 	if x.program != nil {
-		result, err = x.program.evaluate(ctx, x.engine.limits, input, ev)
+		result, err = x.program.evaluate(ctx, &x.engine.limits, input, ev)
 		if err != errNotCompiled {
 			return definedOr(result, err)
 		}

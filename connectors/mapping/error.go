@@ -100,7 +100,7 @@ func (e *Error) complete() *Error {
 	if !ok || e.Message != "" {
 		return e
 	}
-	e.Message = strings.NewReplacer(
+	e.Message = shortened(strings.NewReplacer(
 		"{{{token}}}", e.Token,
 		"{{{functionName}}}", e.extra,
 		"{{token}}", quoted(e.Token),
@@ -109,27 +109,25 @@ func (e *Error) complete() *Error {
 		"{{exp}}", quoted(e.value2),
 		"{{type}}", quoted(e.extra),
 		"{{index}}", strconv.Itoa(e.index),
-	).Replace(template)
+	).Replace(template))
 	return e
 }
 
-// quoted is the JSON of a value in a message, shortened: it may be data of any
-// size.
+// quoted is the JSON of a value in a message; of a large one its beginning.
 func quoted(v any) string {
 	if isUndefined(v) {
 		return "undefined"
 	}
-	var text string
-	if f, ok := v.(float64); ok {
-		text = formatNumber(f)
-	} else {
-		s := stringer{limit: 4 << 10}
-		s.value(v, 0)
-		text = string(s.buf)
+	w := stringer{limit: 4 << 10, exact: true}
+	_ = w.value(v, 0) // what could not be written is left out
+	return string(w.buf)
+}
+
+// shortened bounds a message: the data in it may be of any size.
+func shortened(message string) string {
+	const longest = 500
+	if len(message) <= longest {
+		return message
 	}
-	const longest = 200
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
+	return strings.ToValidUTF8(message[:longest], "") + "…"
 }

@@ -10,9 +10,10 @@ type function struct {
 	native func(f *frame, args []any) (any, *Error)
 	params int // of a native one, for partial application; 0: not possible
 
-	lambda *lambda
-	env    *frame
-	in     any
+	lambda  *lambda
+	env     *frame
+	in      any
+	applied bool // a lambda with some of its arguments
 
 	partial *function // a native one with some of its arguments
 	given   []any
@@ -162,6 +163,11 @@ func (f *frame) apply(proc any, args []any, context any, site *callSite) (any, *
 		for i, a := range t.call.args {
 			if args[i], err = a(t.f, t.in); err != nil {
 				return nil, err
+			}
+			// Here the official evaluator passes functions as they are, and
+			// what takes one finds these lacking.
+			if fn, ok := args[i].(*function); ok && (fn.native != nil || fn.partial != nil || fn.applied) {
+				return nil, giveUp
 			}
 		}
 		if v, err = f.applyOnce(next, args, context, &t.call.site); err != nil {
@@ -385,7 +391,20 @@ func (f *frame) partially(proc any, args []any, k *call) (any, *Error) {
 				inner.bind(name, v)
 			}
 		}
-		return &function{lambda: l, arity: len(l.params), env: inner, in: fn.in}, nil
+		return &function{lambda: l, arity: len(l.params), env: inner, in: fn.in, applied: true}, nil
+	case fn.partial != nil:
+		given := make([]any, len(fn.given))
+		open, at := 0, 0
+		for i, v := range fn.given {
+			if v == any(placeholder) {
+				v = argument(args, at)
+				at++
+			}
+			if given[i] = v; v == any(placeholder) {
+				open++
+			}
+		}
+		return &function{partial: fn.partial, given: given, arity: open}, nil
 	case fn.native != nil && fn.params > 0:
 		given := make([]any, fn.params)
 		open := 0

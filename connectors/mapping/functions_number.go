@@ -179,7 +179,7 @@ func power(_ *frame, args []any) (any, *Error) {
 	}
 	r := math.Pow(n, e)
 	if math.IsInf(r, 0) || math.IsNaN(r) {
-		return nil, &Error{Code: "D3061", index: 1, value: n, value2: e}
+		return nil, &Error{Code: "D3061", index: 1, value: n, value2: argument(args, 1)}
 	}
 	return r, nil
 }

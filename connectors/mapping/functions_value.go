@@ -55,7 +55,7 @@ func raise(_ *frame, args []any) (any, *Error) {
 	if message == "" {
 		message = "$error() function evaluated"
 	}
-	return nil, &Error{Code: "D3137", Message: message}
+	return nil, &Error{Code: "D3137", Message: shortened(message)}
 }
 
 func assert(_ *frame, args []any) (any, *Error) {
@@ -66,7 +66,7 @@ func assert(_ *frame, args []any) (any, *Error) {
 	if message == "" {
 		message = "$assert() statement failed"
 	}
-	return nil, &Error{Code: "D3141", Message: message}
+	return nil, &Error{Code: "D3141", Message: shortened(message)}
 }
 
 func keys(f *frame, args []any) (any, *Error) {

@@ -1,8 +1,10 @@
 package mapping
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -58,6 +60,7 @@ func newOfficial(limits Limits) (*official, error) {
 		"__sequence": o.guardSequence,
 		"__btoa":     o.btoa,
 		"__atob":     o.atob,
+		"__indent":   o.indent,
 	} {
 		if err := vm.Set(name, f); err != nil {
 			return nil, fmt.Errorf("preparing the JavaScript runtime: %w", err)
@@ -214,7 +217,7 @@ func (o *official) thrown(ex *goja.Exception) *Error {
 		}
 		return ""
 	}
-	e := &Error{Code: text("code"), Message: text("message"), Token: text("token")}
+	e := &Error{Code: text("code"), Message: shortened(text("message")), Token: text("token")}
 	if v := obj.Get("position"); v != nil {
 		e.Position = int(v.ToInteger())
 	}
@@ -292,6 +295,16 @@ func (o *official) btoa(call goja.FunctionCall) goja.Value {
 
 func (o *official) atob(call goja.FunctionCall) goja.Value {
 	return o.vm.ToValue(base64ToBinary(call.Argument(0).String()))
+}
+
+// indent is JSON.stringify's, by two spaces.
+func (o *official) indent(call goja.FunctionCall) goja.Value {
+	var b bytes.Buffer
+	text := call.Argument(0)
+	if err := json.Indent(&b, []byte(text.String()), "", "  "); err != nil {
+		return text
+	}
+	return o.vm.ToValue(b.String())
 }
 
 // binaryToBase64 is Node's Buffer.from(s, 'binary').toString('base64'): the

@@ -81,6 +81,14 @@ var guarded = []edit{
 	},
 }
 
+// corrected mends two faults that are not JSONata's: a group-by on an empty
+// array put an element into the input, which belongs to others here; and the
+// runtime's JSON.stringify indents wrongly behind an empty array.
+var corrected = []edit{
+	{"input.push(undefined);", "input = [undefined];", 1},
+	{"}, space);", "}); if (space) { str = __indent(str); }", 1},
+}
+
 // prelude stands for what the evaluator takes from Node.js.
 const prelude = `
 var global = {Buffer: {from: function (s, encoding) {
@@ -139,6 +147,9 @@ var loadOfficial = sync.OnceValues(func() (officialPrograms, error) {
 		return officialPrograms{}, err
 	}
 	if source, err = edited(source, guarded); err != nil {
+		return officialPrograms{}, err
+	}
+	if source, err = edited(source, corrected); err != nil {
 		return officialPrograms{}, err
 	}
 	library, err := goja.Compile("jsonata.js", prelude+source, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type program struct {
 // state is what all frames of one evaluation share.
 type state struct {
 	ctx      context.Context
-	limits   Limits
+	limits   *Limits
 	ev       Eval
 	root     any // $$
 	random   splitMix
@@ -36,8 +37,7 @@ type state struct {
 	cells    int   // array elements the evaluation may still make
 	args     []any // arguments of the calls in progress
 
-	top     frame
-	scratch [16]any
+	top frame
 }
 
 type variable struct {
@@ -126,18 +126,37 @@ func (s *state) makeCells(n int) *Error {
 
 func (s *state) nextRandom() float64 { return s.random.next() }
 
-// evaluate returns undefined for no result.
-func (p *program) evaluate(ctx context.Context, limits Limits, input Value, ev Eval) (Value, error) {
+// keptArguments is the most room for arguments that is kept.
+const keptArguments = 1024
+
+// states are kept for the next evaluation: nothing of a result refers to one.
+var states = sync.Pool{New: func() any { return new(state) }}
+
+// evaluate returns undefined for no result, and errNotCompiled where the
+// official evaluator has to do it.
+func (p *program) evaluate(ctx context.Context, limits *Limits, input Value, ev Eval) (v Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			// A fault of ours in a stranger's expression must not end the
+			// process, and the official evaluator may well have the answer.
+			v, err = nil, errNotCompiled
+		}
+	}()
+	return p.run(ctx, limits, input, ev)
+}
+
+func (p *program) run(ctx context.Context, limits *Limits, input Value, ev Eval) (Value, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &state{
+	s := states.Get().(*state)
+	*s = state{
 		ctx: ctx, limits: limits, ev: ev, root: input, random: splitMix{ev.Seed},
 		strings: stringWorkFactor * limits.OutputBytes,
 		cells:   sequenceWorkFactor * limits.Sequence,
+		args:    s.args[:0],
 	}
 	s.top.state = s
-	s.args = s.scratch[:0]
 	if items, ok := input.([]any); ok {
 		input = &list{items: []any{items}, sequence: true, outer: true}
 	}
@@ -145,6 +164,12 @@ func (p *program) evaluate(ctx context.Context, limits Limits, input Value, ev E
 	if err == nil {
 		v, err = s.result(v)
 	}
+	clear(s.args[:cap(s.args)])
+	if cap(s.args) > keptArguments {
+		s.args = nil
+	}
+	*s = state{args: s.args[:0]}
+	states.Put(s)
 	switch err {
 	case nil:
 		return v, nil

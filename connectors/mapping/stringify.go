@@ -10,7 +10,8 @@ import (
 type stringer struct {
 	buf    []byte
 	indent bool
-	limit  int // bytes; past it, writing stops
+	exact  bool // numbers as JSON.stringify writes them
+	limit  int  // bytes; past it, writing stops
 }
 
 // errUnbounded is what a stringer past its limit returns.
@@ -28,19 +29,24 @@ func (s *stringer) value(v any, depth int) *Error {
 	case string:
 		s.buf = appendString(s.buf, v)
 	case Number:
+		if s.exact && !isDigits(v) {
+			return s.value(parseNumber(v), depth)
+		}
 		if f := parseNumber(v); math.IsInf(f, 0) {
 			return &Error{Code: "D1001", value: f}
 		}
 		s.buf = append(s.buf, numberText(v)...)
 	case float64:
-		if math.IsInf(v, 0) {
+		switch {
+		case math.IsInf(v, 0) && !s.exact:
 			return &Error{Code: "D1001", value: v}
-		}
-		if math.IsNaN(v) {
+		case math.IsInf(v, 0) || math.IsNaN(v):
 			s.buf = append(s.buf, "null"...)
-			return nil
+		case s.exact:
+			s.buf = appendNumber(s.buf, v)
+		default:
+			s.buf = appendNumber(s.buf, toPrecision15(v))
 		}
-		s.buf = appendNumber(s.buf, toPrecision15(v))
 	case []any:
 		return s.array(v, depth)
 	case *list:

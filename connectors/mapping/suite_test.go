@@ -256,7 +256,7 @@ func TestCompiledExpressionsOnTheOfficialSuite(t *testing.T) {
 			ev := Eval{Now: time.Now(), Bindings: c.bindings}
 			if x.program != nil {
 				compiled++
-				if _, err := x.program.evaluate(context.Background(), x.engine.limits, c.input, ev); err == errNotCompiled {
+				if _, err := x.program.run(context.Background(), &x.engine.limits, c.input, ev); err == errNotCompiled {
 					t.Logf("handed over: %s %s", c.name, c.expr)
 					handedOver++
 				}

@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -182,6 +184,8 @@ func (b *Brokers) Restart(i int) error {
 // when they are gone. The folder stays. A second call does nothing.
 func (b *Brokers) Close() error {
 	var errs []error
+	// No more starts; on Linux this ends the children already, with the thread
+	// that started them.
 	b.starter.close()
 	for i := range b.procs {
 		errs = append(errs, b.Kill(i))
@@ -214,7 +218,7 @@ func (b *Brokers) end(i int, sig syscall.Signal) error {
 	if err != nil || p == nil || p.ended() {
 		return err
 	}
-	if err := p.signal(sig); err != nil {
+	if err := p.signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("ending Kafka broker %d: %w", i, err)
 	}
 	select {
@@ -273,28 +277,48 @@ func (b *Brokers) logTail(i int) string {
 	if bytes.Contains(data, []byte("UnsupportedClassVersionError")) {
 		return "this java is too old; install a JRE, version 17 or later"
 	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return tail(data)
+}
+
+// tail is the end of a Java program's output without its stack traces.
+func tail(output []byte) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimSpace(string(output)), "\n") {
+		if !strings.HasPrefix(line, "\tat ") && !strings.HasPrefix(line, "\t... ") {
+			lines = append(lines, line)
+		}
+	}
 	return strings.Join(lines[max(0, len(lines)-25):], "\n")
 }
 
-// clusterID is 16 random bytes as Kafka writes them.
+// clusterID is 16 random bytes as Kafka writes them, but for a leading dash: on
+// a command line that is an option.
 func clusterID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
+	id[0] &= 0x7f           // the first character is then one of the letters and digits
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 // freePorts returns n free loopback ports. They are free now; another program
-// may take one before it is used, which the broker's start then reports.
+// may take one before it is used, which the broker's start then reports. They
+// lie below the range from which systems take the ports of outgoing
+// connections: one of those could sit on a broker's port while it is down.
 func freePorts(n int) ([]int, error) {
+	const first, last = 12000, 32000
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(ports) < n; tries++ {
+		port := first + mathrand.IntN(last-first)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
+			if tries > 1000 {
+				return nil, fmt.Errorf("looking for a free port: %w", err)
+			}
+			continue
 		}
+		// All stay open until all are found, so that none is found twice.
 		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

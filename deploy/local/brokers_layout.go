@@ -73,6 +73,8 @@ appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = [%d] %p %m (%c)%n
 rootLogger.level = warn
 rootLogger.appenderRef.out.ref = out
+logger.net.name = org.apache.kafka.clients.NetworkClient
+logger.net.level = error
 `
 	if err := os.WriteFile(filepath.Join(b.opts.Dir, "log4j2.properties"), []byte(logging), 0o600); err != nil {
 		return err
@@ -155,7 +157,7 @@ func (b *Brokers) format(ctx context.Context, l layout) error {
 		if bytes.Contains(out, []byte("UnsupportedClassVersionError")) {
 			return errors.New("formatting the Kafka brokers: this java is too old; install a JRE, version 17 or later")
 		}
-		return fmt.Errorf("formatting the Kafka brokers: %w\n%s", err, bytes.TrimSpace(out))
+		return fmt.Errorf("formatting the Kafka brokers: %w\n%s", err, tail(out))
 	}
 	first := filepath.Join(b.brokerDir(0), "data")
 	for i := 1; i < b.opts.N; i++ {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,11 @@ func startBrokers(t *testing.T, opts BrokerOptions) *Brokers {
 	must(t, err)
 	t.Logf("%d brokers up in %v", len(b.Addrs()), time.Since(start).Round(10*time.Millisecond))
 	t.Cleanup(func() {
+		for i, pid := range b.PIDs() {
+			if t.Failed() && pid == 0 {
+				t.Logf("broker %d does not run; its log:\n%s", i, b.logTail(i))
+			}
+		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
@@ -73,6 +79,19 @@ func TestThreeBrokersOutliveTheLossOfOne(t *testing.T) {
 	must(t, cl.ProduceSync(ctx, kgo.StringRecord("while one hangs")).FirstErr())
 	must(t, b.Continue(leader))
 	must(t, b.waitBroker(ctx, leader))
+	for i, pid := range b.PIDs() {
+		if pid == 0 {
+			t.Errorf("broker %d ended by itself", i)
+		}
+	}
+}
+
+func TestClusterIDNeverLooksLikeAnOption(t *testing.T) {
+	for range 1000 {
+		if id := clusterID(); len(id) != 22 || id[0] == '-' {
+			t.Fatalf("cluster ID %q", id)
+		}
+	}
 }
 
 func TestOneBrokerKeepsItsDataAndPort(t *testing.T) {
@@ -107,9 +126,8 @@ func TestBrokerErrorsSayWhatToDo(t *testing.T) {
 		"jars":  {BrokerOptions{Dir: t.TempDir(), Jars: t.TempDir()}, nil, "make engines-fetch"},
 		"java":  {BrokerOptions{Dir: t.TempDir()}, map[string]string{"PATH": "", "JAVA_HOME": ""}, "install a JRE, version 17 or later"},
 		"count": {BrokerOptions{Dir: t.TempDir(), N: 2}, nil, "choose 1 or 3"},
-		// What the broker says about it must be in the error.
+		// What Kafka says about it must be in the error.
 		"settings": {BrokerOptions{Dir: t.TempDir(), Config: map[string]string{"num.io.threads": "none"}}, nil, "num.io.threads"},
-		"ended":    {BrokerOptions{Dir: t.TempDir(), Config: map[string]string{"listeners": "PLAINTEXT://127.0.0.1:1,CONTROLLER://203.0.113.1:1"}}, nil, "log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for k, v := range test.env {
@@ -124,6 +142,19 @@ func TestBrokerErrorsSayWhatToDo(t *testing.T) {
 				t.Errorf("%v\nwant %q in it", err, test.want)
 			}
 		})
+	}
+}
+
+func TestBrokerThatEndsAtOnceSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	b := startBrokers(t, BrokerOptions{Dir: dir})
+	must(t, b.Close())
+	l, err := net.Listen("tcp", b.Addrs()[0])
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	_, err = StartBrokers(BrokerOptions{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "ended by itself") || !strings.Contains(err.Error(), "Address already in use") {
+		t.Errorf("with its port taken: %v", err)
 	}
 }
 

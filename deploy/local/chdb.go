@@ -95,6 +95,11 @@ func openEngine(path string) (e *engine, err error) {
 	} {
 		purego.RegisterLibFunc(fn, handle, name)
 	}
+	// The engine takes its time zone from the C environment, which Go's does not
+	// reach, once. A server runs in UTC, and so must tables that move to one.
+	var setenv func(name, value string, overwrite int32) int32
+	purego.RegisterLibFunc(&setenv, handle, "setenv")
+	setenv("TZ", "UTC", 1)
 	// Without this the engine installs handlers of its own over Go's. The call
 	// itself puts Go's back to the default, hence the guard (also in dial).
 	guarded(func() { e.setSignals(0) })
@@ -190,7 +195,7 @@ func (r result) close() { r.engine.destroy(r.handle) }
 
 func (r result) err() error {
 	if r.handle == nil {
-		return errors.New("Code: 1001. DB::Exception: the engine gave no result. (STD_EXCEPTION)") //nolint:staticcheck // ClickHouse's own form
+		return refusal(1001, "STD_EXCEPTION", "The engine gave no result.")
 	}
 	if msg := r.engine.resultError(r.handle); msg != "" {
 		return newException(msg)

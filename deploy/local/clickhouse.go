@@ -93,7 +93,7 @@ func (c *ClickHouse) Close() error { return c.server.close() }
 // that does other things too. The engine's own defaults are sized for a server.
 func serverArgs(data string, memory int64) []string {
 	const mib = 1 << 20
-	args := []string{"clickhouse", "--path=" + data, "--timezone=UTC"}
+	args := []string{"clickhouse", "--path=" + data}
 	for _, s := range []struct {
 		name  string
 		value int64

@@ -421,6 +421,21 @@ func TestTablesOutliveKill(t *testing.T) {
 	}
 }
 
+func TestTimesAreUTCWhereverItRuns(t *testing.T) {
+	t.Setenv("TZ", "America/New_York")
+	opts, err := clickhouse.ParseDSN(startChild(t, "clickhouse", t.TempDir()).line(t))
+	must(t, err)
+	db, err := clickhouse.Open(opts)
+	must(t, err)
+	defer func() { _ = db.Close() }()
+	var zone string
+	var second uint32
+	must(t, db.QueryRow(t.Context(), "SELECT timezone(), toUnixTimestamp(toDateTime('1970-01-02 00:00:00'))").Scan(&zone, &second))
+	if zone != "UTC" || second != 86400 {
+		t.Errorf("timezone() is %s, the second day begins at %d", zone, second)
+	}
+}
+
 func TestIdleMemoryIsSmall(t *testing.T) {
 	child := startChild(t, "clickhouse", t.TempDir())
 	child.line(t)
@@ -439,54 +454,5 @@ func TestIdleMemoryIsSmall(t *testing.T) {
 	t.Logf("resident: %d MiB", kib>>10)
 	if limit := 300; kib>>10 > limit && !raceEnabled {
 		t.Errorf("%d MiB resident when idle, want at most %d", kib>>10, limit)
-	}
-}
-
-func BenchmarkInsert(b *testing.B) {
-	c := startClickHouse(b, ClickHouseOptions{})
-	db := connect(b, c)
-	for _, block := range []int{1_000, 10_000, 100_000} {
-		b.Run(fmt.Sprint(block), func(b *testing.B) {
-			ctx := b.Context()
-			table := fmt.Sprint("bench_", block)
-			must(b, db.Exec(ctx, "CREATE OR REPLACE TABLE "+table+" (id UInt64, flow LowCardinality(String), body String, at DateTime64(3)) ENGINE = MergeTree ORDER BY id"))
-			now := time.Now()
-			rows := 0
-			for b.Loop() {
-				batch, err := db.PrepareBatch(ctx, "INSERT INTO "+table)
-				must(b, err)
-				for i := range block {
-					must(b, batch.Append(uint64(rows+i), "flow", "a body of some length, as events have", now))
-				}
-				must(b, batch.Send())
-				rows += block
-			}
-			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
-		})
-	}
-}
-
-func BenchmarkSelect(b *testing.B) {
-	c := startClickHouse(b, ClickHouseOptions{})
-	db := connect(b, c)
-	must(b, db.Exec(b.Context(), "CREATE TABLE t ENGINE = MergeTree ORDER BY id AS SELECT number AS id, toString(number) AS body, now64(3) AS at FROM numbers(1000000)"))
-	total := 0
-	for b.Loop() {
-		rows, err := db.Query(b.Context(), "SELECT id, body, at FROM t")
-		must(b, err)
-		for rows.Next() {
-			total++
-		}
-		must(b, rows.Err())
-	}
-	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "rows/s")
-}
-
-func BenchmarkSelectOne(b *testing.B) {
-	c := startClickHouse(b, ClickHouseOptions{})
-	db := connect(b, c)
-	for b.Loop() {
-		var one uint8
-		must(b, db.QueryRow(b.Context(), "SELECT 1").Scan(&one))
 	}
 }

@@ -6,21 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // LibraryEnv names the environment variable with the path of libchdb.
 const LibraryEnv = "SLUICE_CHDB_LIB"
 
-// libraryName is the same on every platform: the packages ship it as .so on
-// macOS too.
 const libraryName = "libchdb.so"
 
-// platforms maps Go's names to the npm packages that hold the library.
-var platforms = map[string]string{
-	"linux/amd64":  "lib-linux-x64-gnu",
-	"linux/arm64":  "lib-linux-arm64-gnu",
-	"darwin/amd64": "lib-darwin-x64",
-	"darwin/arm64": "lib-darwin-arm64",
+// packages maps Go's names of a platform to the npm package of package.json
+// that holds its library.
+var packages = map[string]string{
+	"linux/amd64": "lib-linux-x64-gnu",
 }
 
 // findLibrary looks where the library may be, in order: the path given, the
@@ -38,23 +35,23 @@ func findLibrary(given string) (string, error) {
 	}
 	var tried []string
 	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
+		if target, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = target
 		}
 		dir := filepath.Dir(exe)
 		tried = append(tried, filepath.Join(dir, libraryName), filepath.Join(dir, "lib", libraryName))
 	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	if root, err := moduleRoot(); err == nil && platforms[platform] != "" {
-		tried = append(tried, filepath.Join(root, "deploy", "local", "node_modules", "@chdb", platforms[platform], libraryName))
+	if root, err := moduleRoot(); err == nil && packages[platform] != "" {
+		tried = append(tried, filepath.Join(root, "deploy", "local", "node_modules", "@chdb", packages[platform], libraryName))
 	}
 	for _, path := range tried {
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	if platforms[platform] == "" {
-		return "", fmt.Errorf("finding the ClickHouse library: there is none for %s; use a ClickHouse server (SLUICE_CLICKHOUSE_URL)", platform)
+	if packages[platform] == "" {
+		return "", fmt.Errorf("finding the ClickHouse library: none is packaged for %s; name a libchdb of version 26.7 in %s, or use a ClickHouse server (SLUICE_CLICKHOUSE_URL)", platform, LibraryEnv)
 	}
 	return "", fmt.Errorf("finding the ClickHouse library %s: it is not beside the program nor in deploy/local; run `make build`, or name it in %s", libraryName, LibraryEnv)
 }
@@ -66,12 +63,12 @@ func moduleRoot() (string, error) {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(text), "module sluice\n") {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("no go.mod above the working directory")
+			return "", errors.New("the working directory is not in the module sluice")
 		}
 		dir = parent
 	}

@@ -26,13 +26,7 @@ func (p *process) ended() bool {
 	}
 }
 
-func (p *process) signal(sig syscall.Signal) error {
-	err := p.cmd.Process.Signal(sig)
-	if p.ended() {
-		return nil
-	}
-	return err
-}
+func (p *process) signal(sig syscall.Signal) error { return p.cmd.Process.Signal(sig) }
 
 // starter starts children from one operating system thread that lives until
 // close: Linux sends a child its parent-death signal when the thread that

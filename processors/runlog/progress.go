@@ -2,11 +2,13 @@ package runlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -41,8 +43,11 @@ func topicIDsOf(ctx context.Context, client *kgo.Client, topics []string) (map[s
 	ids := map[string]string{}
 	for _, topic := range topics {
 		d, ok := details[topic]
-		if !ok || d.Err != nil {
-			return nil, fmt.Errorf("listing topic %s: %w", topic, d.Err)
+		if errors.Is(d.Err, kerr.UnknownTopicOrPartition) || !ok {
+			return nil, fmt.Errorf("the topic %s does not exist; `sluice topics` creates what is missing", topic)
+		}
+		if d.Err != nil {
+			return nil, fmt.Errorf("listing the topic %s: %w", topic, d.Err)
 		}
 		ids[topic] = d.ID.String()
 	}
@@ -71,7 +76,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 }
 
 func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	ids, err := topicIDsOf(ctx, s.client, slices.Collect(maps.Keys(offsets)))
+	ids, err := topicIDsOf(ctx, s.admin, slices.Collect(maps.Keys(offsets)))
 	if err != nil {
 		return nil, err
 	}

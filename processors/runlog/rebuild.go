@@ -74,8 +74,7 @@ func (r *rebuild) begin(ctx context.Context) error {
 		return optionsError{fmt.Errorf("opening the Kafka client: %w", err)}
 	}
 	defer client.Close()
-	t := r.options.Topics
-	topics := []string{t.Executions(), t.Hooks(), t.Replays()}
+	topics := r.options.topics()
 	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, topics...)
 	if err == nil {
 		err = starts.Error()
@@ -196,8 +195,7 @@ func (s *span) startsAt(start int64) {
 }
 
 func (r *rebuild) expired(ctx context.Context, client *kgo.Client) error {
-	t := r.options.Topics
-	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, t.Executions(), t.Hooks(), t.Replays())
+	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, r.options.topics()...)
 	if err != nil {
 		return fmt.Errorf("listing the topics' starts: %w", err)
 	}

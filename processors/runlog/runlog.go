@@ -91,6 +91,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// topics are those that the run log is made from.
+func (o Options) topics() []string {
+	return []string{o.Topics.Executions(), o.Topics.Hooks(), o.Topics.Replays()}
+}
+
 // Writer moves what happened from Kafka to ClickHouse.
 type Writer struct {
 	options           Options

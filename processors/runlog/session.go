@@ -17,6 +17,8 @@ const (
 	quiet = 5 * time.Second
 	// lastFlush bounds the flush after the context has ended.
 	lastFlush = 5 * time.Second
+	// lookTimeout bounds the first question to Kafka.
+	lookTimeout = 5 * time.Second
 	// pollRecords bounds what one poll brings.
 	pollRecords = 10_000
 )
@@ -24,7 +26,8 @@ const (
 // session is one membership in the group, from joining to leaving.
 type session struct {
 	w      *Writer
-	client *kgo.Client
+	client *kgo.Client // the group's member
+	admin  *kgo.Client // asks about topics; there before the first assignment is
 
 	mu       sync.Mutex
 	topicIDs map[string]string
@@ -34,10 +37,22 @@ type session struct {
 // session reads and writes until the context ends or the client is of no use
 // any more.
 func (w *Writer) session(ctx context.Context, wait *backoff) error {
-	s := &session{w: w, topicIDs: map[string]string{}, expected: map[partition]int64{}}
 	o := w.options
+	admin, err := kgo.NewClient(o.Kafka...)
+	if err != nil {
+		return optionsError{fmt.Errorf("opening the Kafka client: %w", err)}
+	}
+	defer admin.Close()
+	// A consumer would wait for the brokers and for missing topics without a word.
+	asking, cancel := context.WithTimeout(ctx, lookTimeout)
+	ids, err := topicIDsOf(asking, admin, o.topics())
+	cancel()
+	if err != nil {
+		return err
+	}
+	s := &session{w: w, admin: admin, topicIDs: ids, expected: map[partition]int64{}}
 	opts := append(readerOptions(o),
-		kgo.ConsumeTopics(o.Topics.Executions(), o.Topics.Hooks(), o.Topics.Replays()),
+		kgo.ConsumeTopics(o.topics()...),
 		kgo.ConsumerGroup(o.Group),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
@@ -70,6 +85,9 @@ func readerOptions(o Options) []kgo.Opt {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // so that progress passes the commit markers, and a gap is a gap
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// A partition that is assigned while a fetch waits for news of the others
+		// is first asked for when that fetch has ended.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20),
 		kgo.FetchMaxPartitionBytes(4<<20),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

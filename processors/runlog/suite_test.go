@@ -59,7 +59,8 @@ func onEngines(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
-func newDatabase(t *testing.T, engine string) string {
+// newDatabase makes a database with the run log's tables, dropped with the test.
+func newDatabase(t testing.TB, engine string) string {
 	t.Helper()
 	url, err := clickhouse.InDatabase(engine, "runlog_"+strings.ToLower(rand.Text()))
 	if err != nil {
@@ -70,15 +71,12 @@ func newDatabase(t *testing.T, engine string) string {
 	}
 	t.Cleanup(func() {
 		name, _ := clickhouse.Database(url)
-		conn := openEngine(t, engine)
-		if err := conn.Exec(context.Background(), "DROP DATABASE "+name); err != nil {
-			t.Error(err)
-		}
+		exec(t, openEngine(t, engine), "DROP DATABASE "+name)
 	})
 	return url
 }
 
-func openEngine(t *testing.T, url string) driver.Conn {
+func openEngine(t testing.TB, url string) driver.Conn {
 	t.Helper()
 	conn, err := clickhouse.Open(url)
 	if err != nil {
@@ -190,11 +188,11 @@ func second(id schemas.ExecutionID) *records.ExecutionRecord {
 	return x
 }
 
-// ids mints execution IDs spread over the partitions.
+// ids mints execution IDs spread over the partitions and the last day.
 func ids(n int) []schemas.ExecutionID {
 	out := make([]schemas.ExecutionID, n)
 	for i := range out {
-		out[i] = schemas.NewExecutionID(time.Now().Add(-time.Duration(i)*time.Hour/10), int32(i%partitions))
+		out[i] = schemas.NewExecutionID(time.Now().Add(-time.Duration(i%200)*time.Hour/10), int32(i%partitions))
 	}
 	return out
 }

@@ -1,10 +1,13 @@
 package runlog
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/google/uuid"
 )
 
@@ -110,13 +113,38 @@ var hooksTable = table[hookRow]{"runlog_hooks", append([]column[hookRow]{
 	of("method", text, func(r *hookRow) string { return r.method }),
 	of("path", text, func(r *hookRow) string { return r.path }),
 	of("query", text, func(r *hookRow) string { return r.query }),
-	of("headers", "Map(String, String)", func(r *hookRow) map[string]string { return r.headers }),
+	of("headers", "Map(String, String)", func(r *hookRow) *sorted { return &sorted{m: r.headers} }),
 	of("content_type", text, func(r *hookRow) string { return r.contentType }),
 	of("body", text, func(r *hookRow) []byte { return r.body }),
 	of("replay_of", maybeID, func(r *hookRow) *uuid.UUID { return r.replayOf }),
 	of("trace_id", text, func(r *hookRow) string { return r.traceID }),
 	of("topic", text, func(r *hookRow) string { return r.topic }),
 }, sourceColumns(func(r *hookRow) *source { return &r.source })...)}
+
+// sorted hands a map to clickhouse-go by its keys' order, so that a record read
+// twice makes the same row twice.
+type sorted struct {
+	m    map[string]string
+	keys []string
+	at   int
+}
+
+// Put is there for the interface only.
+func (s *sorted) Put(_, _ any) {}
+
+// Iterator begins at the first key.
+func (s *sorted) Iterator() chcolumn.MapIterator {
+	return &sorted{m: s.m, keys: slices.Sorted(maps.Keys(s.m)), at: -1}
+}
+
+// Next moves on, and reports whether there is a pair.
+func (s *sorted) Next() bool { s.at++; return s.at < len(s.keys) }
+
+// Key is the pair's.
+func (s *sorted) Key() any { return s.keys[s.at] }
+
+// Value is the pair's.
+func (s *sorted) Value() any { return s.m[s.keys[s.at]] }
 
 // progressRow says that everything of a partition below next is written.
 type progressRow struct {

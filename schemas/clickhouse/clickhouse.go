@@ -35,7 +35,11 @@ func Open(rawURL string) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ch.Open(o)
+	c, err := ch.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	return conn{c}, nil
 }
 
 // OpenDB is Open for code that wants database/sql.
@@ -103,11 +107,11 @@ func OpenReadOnly(rawURL string, l Limits) (driver.Conn, error) {
 		o.Settings["result_overflow_mode"] = "break"
 	}
 	o.Settings["readonly"] = 1
-	conn, err := ch.Open(o)
+	c, err := ch.Open(o)
 	if err != nil {
 		return nil, err
 	}
-	return readOnly{conn}, nil
+	return readOnly{conn{c}}, nil
 }
 
 // readOnly hides deadlines from clickhouse-go, which turns one into a

@@ -45,7 +45,7 @@ func Up(ctx context.Context, rawURL string) error {
 		return fmt.Errorf("preparing the migrations: %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrating ClickHouse: %w", err)
+		return fmt.Errorf("migrating ClickHouse: %w", clickhouse.Redact(err))
 	}
 	return nil
 }
