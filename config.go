@@ -43,6 +43,7 @@ type config struct {
 	AllowedAddresses []outgoing.Allowed
 	PetstoreAddr     string
 	LogLevel         string
+	ReplyTimeout     time.Duration
 }
 
 type saslConfig struct{ Mechanism, Username, Password string }
@@ -72,6 +73,7 @@ var settings = []setting{
 	{name: "instance", help: "a name for this process among the others, the same after a restart; made and kept in the data folder when absent"},
 	{name: "allow-addresses", help: "private networks that flows may call, such as 10.1.0.0/16 or 10.2.3.4:8443, comma separated"},
 	{name: "petstore-addr", fallback: "127.0.0.1:8091", help: "where `sluice dev --demo` runs its Petstore; another port when that one is taken"},
+	{name: "reply-timeout", fallback: "25s", help: "how long a sender waits for a flow's own answer before it gets 202"},
 	{name: "log-level", fallback: "info", help: "debug, info, warn or error"},
 }
 
@@ -126,6 +128,9 @@ func readConfig(flags *pflag.FlagSet) (*config, error) {
 		problems = append(problems, fmt.Errorf("kafka-partitions: want a number from 1 to 65536, have %q", value["kafka-partitions"]))
 	}
 	c.Partitions = int32(n)
+	if c.ReplyTimeout, err = time.ParseDuration(value["reply-timeout"]); err != nil || c.ReplyTimeout <= 0 {
+		problems = append(problems, fmt.Errorf("reply-timeout: want a duration such as 25s, have %q", value["reply-timeout"]))
+	}
 	for _, text := range list(value["allow-addresses"]) {
 		allowed, err := outgoing.ParseAllowed(text)
 		if err != nil {

@@ -217,7 +217,7 @@ func (p *process) stages() ([]stage, error) {
 	if p.has("ingest") {
 		p.edge = ingest.New(ingest.Options{
 			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-			Partitions: p.partitions, Registerer: p.registry, Logger: p.log,
+			Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: p.registry, Logger: p.log,
 		})
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
 	}

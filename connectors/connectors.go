@@ -130,6 +130,16 @@ type Call struct {
 	Credential     *Credential     // nil when the step has none
 	IdempotencyKey string          // equal over all attempts
 	Attempt        int             // from 1
+	// Reply answers the sender that waits for this execution. Nil where none does.
+	Reply func(ctx context.Context, r Reply) error
+}
+
+// Reply is what a waiting sender is answered.
+type Reply struct {
+	Status      int // 200 to 999
+	ContentType string
+	Headers     map[string]string
+	Body        []byte
 }
 
 // Credential is an opened credential. It is never logged, stored or returned.

@@ -137,16 +137,11 @@ type answer struct {
 	message     string
 }
 
-// newAnswer reads a trigger's respond. What needs an execution's outcome (when:
-// finished, an expression as the body) cannot be known here; such a flow says
-// 202 with the usual body.
+// newAnswer reads what a trigger responds at once. What needs an execution's
+// outcome comes from the runner (reply.go).
 func newAnswer(r *schemas.Respond) answer {
 	a := answer{status: 200, contentType: "application/json", thanks: true, message: "thank you"}
-	if r == nil {
-		return a
-	}
-	if r.When == "finished" {
-		a.status, a.message = 202, "accepted"
+	if r == nil || r.When == "finished" {
 		return a
 	}
 	if r.Status != 0 {
@@ -155,14 +150,14 @@ func newAnswer(r *schemas.Respond) answer {
 	var text string
 	switch isText := json.Unmarshal(r.Body, &text) == nil && len(r.Body) > 0 && r.Body[0] == '"'; {
 	case len(r.Body) == 0 || string(r.Body) == "null":
-	case isText && len(text) > 0 && text[0] == '=':
-		a.status = 202
-		return a
 	case isText:
 		if len(text) > 1 && text[:2] == `\=` {
 			text = text[1:]
 		}
-		a.thanks, a.body, a.contentType = false, []byte(text), "text/plain; charset=utf-8"
+		a.thanks, a.body = false, []byte(text)
+		if !json.Valid(a.body) {
+			a.contentType = "text/plain; charset=utf-8"
+		}
 	default:
 		a.thanks, a.body = false, r.Body
 	}

@@ -63,6 +63,10 @@ type Options struct {
 	// 200 ms later the sender has its 503.
 	DeliveryTimeout time.Duration
 
+	// ReplyTimeout is how long a sender waits for a flow's own answer before it
+	// gets 202 and where to fetch it, default 25 s.
+	ReplyTimeout time.Duration
+
 	RejectedPerFlow int // rejected requests kept per flow, default 50
 	RejectedFlows   int // flows they are kept for, default 500
 
@@ -94,6 +98,7 @@ func (o Options) withDefaults() Options {
 	duration(&o.IdleTimeout, time.Minute)
 	duration(&o.DrainTimeout, 10*time.Second)
 	duration(&o.DeliveryTimeout, 1500*time.Millisecond)
+	duration(&o.ReplyTimeout, 25*time.Second)
 	if o.Topics.Prefix == "" {
 		o.Topics = schemas.DefaultTopics
 	}
@@ -114,6 +119,7 @@ type Edge struct {
 	flows    sync.Map // flow ID → *flow: what flow.go has made ready
 
 	producer *producer // set by Run before it listens
+	replies  *replies  // the same
 
 	ready chan struct{}
 	addr  net.Addr // set before ready is closed
@@ -159,6 +165,13 @@ func (e *Edge) Run(ctx context.Context) error {
 	}
 	defer producer.client.Close()
 	e.producer = producer
+	if e.replies, err = newReplies(&e.options); err != nil {
+		return err
+	}
+	defer e.replies.close()
+	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReading()
+	go e.replies.run(reading)
 	e.metrics.watch(producer)
 
 	inner := e.options.Listener
@@ -181,6 +194,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
+	close(e.replies.ended)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.options.DrainTimeout)
 	defer cancel()
 	if err := app.ShutdownWithContext(drain); err != nil {
@@ -223,6 +237,7 @@ func (e *Edge) app() *fiber.App {
 		ErrorHandler:                 e.failed,
 	})
 	app.All("/hook/*", e.hook)
+	app.Get("/reply/:partition/:execution", e.lateReply)
 	app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 
 	server := app.Server()

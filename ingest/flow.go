@@ -24,6 +24,7 @@ type flow struct {
 	otherMethod *refusal
 	rate        *rate
 	answer      answer
+	replies     bool // the sender waits for an answer of the flow's own
 }
 
 // flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
@@ -75,6 +76,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		methods:    []string{"GET", "POST"},
 		rate:       parseRate(document.Rate),
 		answer:     newAnswer(document.Trigger.Respond),
+		replies:    document.Replies(),
 	}
 	if credential != nil {
 		f.revision = max(f.revision, credential.Revision)

@@ -24,8 +24,9 @@ type request struct {
 	held  int                 // bytes of the budget
 	trace trace.Span
 
-	idText   string    // the ID, written
-	delivery *delivery // nil until something is to be kept
+	idText   string                // the ID, written
+	delivery *delivery             // nil until something is to be kept
+	waiter   <-chan *schemas.Reply // nil: the sender is answered at once
 }
 
 // hook answers ANY /hook/FLOW_ID[/any/suffix].
@@ -34,9 +35,12 @@ func (e *Edge) hook(c *fiber.Ctx) error {
 	e.startSpan(&r)
 	refusal := e.take(&r)
 	e.bodies.release(r.held)
-	if refusal != nil {
+	switch {
+	case refusal != nil:
 		e.refuse(&r, refusal)
-	} else {
+	case r.waiter != nil:
+		e.reply(&r)
+	default:
 		r.flow.answer.write(r.http, r.idText)
 	}
 	e.finish(&r, refusal)
@@ -84,9 +88,16 @@ func (e *Edge) take(r *request) *refusal {
 		return overRate(wait)
 	}
 
-	// Appended.
+	// Appended. A sender that waits for the flow's answer is known before that.
+	if r.flow.replies {
+		r.waiter = e.replies.expect(r.id)
+	}
 	e.record(r, r.delivery)
-	return e.producer.append(r.delivery)
+	refusal := e.producer.append(r.delivery)
+	if refusal != nil && r.waiter != nil {
+		e.replies.forget(r.id)
+	}
+	return refusal
 }
 
 // flowID is the segment after /hook/. It lives as long as the request.

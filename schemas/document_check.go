@@ -74,6 +74,11 @@ func (c *checker) flow() {
 	flow := c.d.Flow
 	c.g = newGraph(flow)
 	c.unavailable()
+	if r := flow.Trigger.Respond; r != nil && r.When != "finished" {
+		for _, p := range expressionsIn("trigger", "respond", "body")(c.d) {
+			c.add(p, "an expression in respond.body is known when the execution has finished, and the sender is answered before", "write `when: finished` beside it, or a constant body")
+		}
+	}
 
 	trigger := path{}.member("trigger")
 	c.component(trigger.member("uses"), flow.Trigger.Uses, true)
@@ -312,9 +317,6 @@ var unavailable = []feature{
 	{inFlow("", "dedupe"), "dedupe is not available in this version", "leave it out"},
 	{inFlow(`"none"`, "order"), "order other than none is not available in this version", "leave it out"},
 	{inFlow("1", "shards"), "shards other than 1 is not available in this version", "leave it out"},
-	{inFlow(`"accepted"`, "trigger", "respond", "when"), "respond.when other than accepted is not available in this version", "leave it out: senders are answered at once"},
-	{inFlow("", "trigger", "respond", "onFailure"), "respond.onFailure is not available in this version", "leave it out: senders are answered at once"},
-	{expressionsIn("trigger", "respond", "body"), "an expression in respond.body is not available in this version", "write a constant body"},
 }
 
 // inFlow finds a member of the flow unless it has the one allowed value, as JSON.

@@ -36,6 +36,9 @@ type Hook struct {
 	Control int64
 	// ReplayOf is the execution that this one replays or retries (ce_replayof).
 	ReplayOf ExecutionID
+	// ReplyTo is where the sender waits for an answer, or empty (ce_replyto, in
+	// the form of ReplyTo.String).
+	ReplyTo string
 	// TraceParent is the W3C trace context (ce_traceparent, and traceparent for other tools).
 	TraceParent string
 
@@ -74,6 +77,7 @@ func (h *Hook) Record() (*kgo.Record, error) {
 	if !h.ReplayOf.IsZero() {
 		add("ce_replayof", h.ReplayOf.String())
 	}
+	add("ce_replyto", h.ReplyTo)
 	add("ce_traceparent", h.TraceParent)
 	add("traceparent", h.TraceParent)
 	return &kgo.Record{
@@ -119,6 +123,8 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Control, err = strconv.ParseInt(v, 10, 64)
 		case "ce_replayof":
 			h.ReplayOf, err = ParseExecutionID(v)
+		case "ce_replyto":
+			h.ReplyTo = v
 		case "ce_traceparent":
 			h.TraceParent = v
 		}

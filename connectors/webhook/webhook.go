@@ -41,6 +41,16 @@ func Connector() connectors.Connector {
 					return json.RawMessage(`{"status": 200, "headers": {"content-type": "application/json"}, "body": {"ok": true}}`)
 				},
 			},
+			{
+				Name:    "webhook/reply",
+				Title:   "Answer the webhook",
+				Summary: "Answers the sender that waits at the flow's webhook; the steps after it go on.",
+				Effect:  connectors.Pure,
+				Input:   json.RawMessage(replyInput),
+				Output:  json.RawMessage(replyOutput),
+				Do:      reply,
+				Sample:  func() json.RawMessage { return json.RawMessage(`{"status": 200, "delivered": true}`) },
+			},
 		},
 	}
 }

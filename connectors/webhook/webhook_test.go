@@ -16,29 +16,31 @@ import (
 const standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func TestContract(t *testing.T) {
-	conntest.Run(t, Connector(), conntest.Options{Cases: map[string]conntest.Case{
-		"webhook/send": {
-			Input: func(target string) json.RawMessage {
-				return json.RawMessage(`{"url":"` + target + `/in","body":{"id":12345678901234567890123}}`)
+	conntest.Run(t, Connector(), conntest.Options{
+		Pure: map[string]json.RawMessage{"webhook/reply": json.RawMessage(`{"status":201,"body":{"id":12345678901234567890}}`)},
+		Cases: map[string]conntest.Case{
+			"webhook/send": {
+				Input: func(target string) json.RawMessage {
+					return json.RawMessage(`{"url":"` + target + `/in","body":{"id":12345678901234567890123}}`)
+				},
+				Digits: "12345678901234567890123",
+				Answer: conntest.JSON(202, `{"id":98765432109876543210}`), AnswerDigits: "98765432109876543210",
+				Credentials: func(string) []*connectors.Credential {
+					return []*connectors.Credential{
+						nil,
+						{Type: "none"},
+						{Type: "basic", Values: map[string]string{"username": "wallace", "password": "s3cret"}},
+						{Type: "apiKey", Values: map[string]string{"name": "x-key", "value": "s3cret-value"}},
+						{Type: "hmac", Values: map[string]string{"secret": "s3cret-hmac"}},
+						{Type: "standard-webhooks", Values: map[string]string{"secret": standardSecret}},
+					}
+				},
+				Bad: []json.RawMessage{
+					[]byte(`{}`), []byte(`{"url":"file:///etc/passwd"}`), []byte(`{"url":"http://a","method":"HEAD"}`),
+					[]byte(`{"url":"http://a","headers":{"a":"b\nc: d"}}`), []byte(`{"url":"http://a","headers":{"content-length":"1"}}`),
+				},
 			},
-			Digits: "12345678901234567890123",
-			Answer: conntest.JSON(202, `{"id":98765432109876543210}`), AnswerDigits: "98765432109876543210",
-			Credentials: func(string) []*connectors.Credential {
-				return []*connectors.Credential{
-					nil,
-					{Type: "none"},
-					{Type: "basic", Values: map[string]string{"username": "wallace", "password": "s3cret"}},
-					{Type: "apiKey", Values: map[string]string{"name": "x-key", "value": "s3cret-value"}},
-					{Type: "hmac", Values: map[string]string{"secret": "s3cret-hmac"}},
-					{Type: "standard-webhooks", Values: map[string]string{"secret": standardSecret}},
-				}
-			},
-			Bad: []json.RawMessage{
-				[]byte(`{}`), []byte(`{"url":"file:///etc/passwd"}`), []byte(`{"url":"http://a","method":"HEAD"}`),
-				[]byte(`{"url":"http://a","headers":{"a":"b\nc: d"}}`), []byte(`{"url":"http://a","headers":{"content-length":"1"}}`),
-			},
-		},
-	}})
+		}})
 }
 
 func sendOne(t *testing.T, input string, c *connectors.Credential) (http.Header, string, error) {

@@ -45,6 +45,7 @@ type job struct {
 	pointer *records.Pointer
 	// traceparent is the hook's.
 	traceparent string
+	replyTo     string    // empty: no sender waits
 	startedAt   time.Time // of the execution
 	outputs     []output
 }
@@ -98,7 +99,7 @@ func (j *job) run(ctx context.Context) (r result) {
 		}
 		r.hook = hook
 	}
-	scope := j.scope(r.hook)
+	scope := scopeOf(r.hook, j.plan, j.outputs)
 	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id)}
 	if step.when != nil {
 		v, defined, err := step.when.Evaluate(ctx, scope, ev)
@@ -137,9 +138,11 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
 	defer cancel()
-	result, err := step.component.Do(ctx, j.session.opts.Env, connectors.Call{
-		Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number),
-	})
+	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
+	if j.replyTo != "" {
+		call.Reply = func(ctx context.Context, r connectors.Reply) error { return j.session.sendReply(ctx, j.id, j.replyTo, r) }
+	}
+	result, err := step.component.Do(ctx, j.session.opts.Env, call)
 	a.HttpStatus = int32(result.HTTPStatus)
 	if err != nil {
 		e := connectors.AsError(err)
@@ -166,14 +169,14 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 	return v, nil
 }
 
-// scope is what the step's expressions see: the hook's view and the outputs so far.
-func (j *job) scope(hook *loadedHook) *mapping.Object {
+// scopeOf is what expressions see: the hook's view and the outputs so far.
+func scopeOf(hook *loadedHook, p *plan, outputs []output) *mapping.Object {
 	steps := mapping.NewObject()
-	for _, o := range j.outputs {
+	for _, o := range outputs {
 		steps.Set(o.step, o.value)
 	}
 	scope := mapping.NewObject()
-	hook.view(j.plan).Range(func(k string, v mapping.Value) bool {
+	hook.view(p).Range(func(k string, v mapping.Value) bool {
 		scope.Set(k, v)
 		return true
 	})

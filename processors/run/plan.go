@@ -25,6 +25,8 @@ type plan struct {
 	graph   *graph
 	steps   []stepPlan
 	timeout time.Duration // of a whole execution; 0: none
+	// What a waiting sender is answered when the execution ends.
+	onSuccess, onFailure respond
 }
 
 type stepPlan struct {
@@ -38,7 +40,10 @@ type stepPlan struct {
 
 // effect: the step does something to another system, and so waits until the
 // effects before it are durable.
-func (s *stepPlan) effect() bool { return s.component.Effect != connectors.Pure }
+func (s *stepPlan) effect() bool {
+	// A reply says that what came before it is done: that must be durable.
+	return s.component.Effect != connectors.Pure || s.Uses == schemas.ReplyComponent
+}
 
 // newPlan compiles a version. A version was checked when it was published, so
 // that an error here means that this binary knows less than that one did.
@@ -73,6 +78,10 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 			return nil, fmt.Errorf("step %s: reading its input: %w", s.ID, err)
 		}
 		p.steps[i] = sp
+	}
+	var err error
+	if p.onSuccess, p.onFailure, err = newResponds(v.Flow, engine); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -128,7 +128,8 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		results: results{bell: make(chan struct{}, 1)},
 	}
 	s.jobCtx, s.stop = context.WithCancel(context.Background())
-	reader, err := kgo.NewClient(opts.Kafka...)
+	reader, err := kgo.NewClient(append(opts.Kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes-1024))...)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the runner's client: %w", err)
 	}
@@ -305,7 +306,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		id: hook.ID, partition: p, hook: &loadedHook{Hook: hook}, busy: map[int]context.CancelFunc{},
 		x: &records.Execution{
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
-			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent,
+			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
 			Hook: &records.Pointer{Topic: "hooks", Partition: r.Partition, Offset: r.Offset},
 		},
 	}
@@ -427,7 +428,7 @@ func (s *session) launch(e *execution, i int) {
 	e.busy[i] = cancel
 	j := &job{
 		session: s, ex: e, id: e.id, plan: e.plan, index: i, number: e.x.Steps[step.ID].GetAttempts() + 1,
-		hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, startedAt: time.Unix(0, e.x.StartedAt),
+		hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
 	}
 	s.metrics.inFlight.Inc()
@@ -505,10 +506,10 @@ func (s *session) wake(e *execution, step int) {
 // cancel ends an execution because somebody asked for it.
 func (s *session) cancel(e *execution, at time.Time) {
 	s.cutOff(e, at)
-	s.record(e, at, &records.Event{Fact: &records.Event_Ended{Ended: &records.Ended{
+	s.end(e, &records.Ended{
 		Status:  records.ExecutionStatus_EXECUTION_STATUS_CANCELLED,
 		Failure: &records.Failure{Kind: string(connectors.KindCancelled), Message: "cancelled by request"},
-	}}})
+	})
 	s.rest(e)
 }
 
@@ -540,7 +541,9 @@ func (s *session) cutOff(e *execution, at time.Time) {
 
 // end records how an execution ended; the first end wins.
 func (s *session) end(e *execution, ended *records.Ended) {
-	s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}})
+	if s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}}) && e.x.ReplyTo != "" {
+		s.replyAtEnd(e)
+	}
 }
 
 func (s *session) deadletter(r *kgo.Record, why error) {

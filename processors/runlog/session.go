@@ -57,6 +57,8 @@ func (w *Writer) session(ctx context.Context, wait *backoff) error {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
 		kgo.DisableAutoCommit(),
+		// After how long another writer takes over from one that was killed.
+		kgo.SessionTimeout(10*time.Second),
 	)
 	if o.Instance != "" {
 		opts = append(opts, kgo.InstanceID(o.Instance))

@@ -940,7 +940,9 @@ type Execution struct {
 	ReplayOf  []byte                `protobuf:"bytes,9,opt,name=replay_of,json=replayOf,proto3" json:"replay_of,omitempty"`
 	Steps     map[string]*StepState `protobuf:"bytes,10,rep,name=steps,proto3" json:"steps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// W3C trace context of the hook.
-	Traceparent   string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	Traceparent string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
+	// Where the sender waits for an answer (schemas.ReplyTo), or empty.
+	ReplyTo       string `protobuf:"bytes,12,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1052,6 +1054,13 @@ func (x *Execution) GetTraceparent() string {
 	return ""
 }
 
+func (x *Execution) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -1120,7 +1129,7 @@ const file_records_proto_rawDesc = "" +
 	"\x06output\x18\x03 \x01(\fR\x06output\x124\n" +
 	"\afailure\x18\x04 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\x12\x19\n" +
 	"\bretry_at\x18\x05 \x01(\x03R\aretryAt\x12\x19\n" +
-	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\x80\x04\n" +
+	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\x9b\x04\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1134,7 +1143,8 @@ const file_records_proto_rawDesc = "" +
 	"\treplay_of\x18\t \x01(\fR\breplayOf\x12=\n" +
 	"\x05steps\x18\n" +
 	" \x03(\v2'.sluice.records.v1.Execution.StepsEntryR\x05steps\x12 \n" +
-	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x1aV\n" +
+	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x12\x19\n" +
+	"\breply_to\x18\f \x01(\tR\areplyTo\x1aV\n" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
