@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -298,7 +297,7 @@ func FuzzCompiledAndOfficialAgree(f *testing.F) {
 		}
 		diff, _ := compare(engine, expr, input, Eval{Seed: 1})
 		if diff != "" {
-			t.Error(fmt.Sprintf("%s\non %s\n(-official +compiled):\n%s", expr, data, diff))
+			t.Errorf("%s\non %s\n(-official +compiled):\n%s", expr, data, diff)
 		}
 	})
 }

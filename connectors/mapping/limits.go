@@ -15,7 +15,7 @@ type Limits struct {
 	Sequence int
 	// OutputBytes is the size of one string, and of the result as JSON. Past
 	// it: D2016. Default 16 MiB. All strings that one evaluation makes may
-	// together have 64 times that, all its arrays 32 times Sequence elements.
+	// together have 32 times that, all its arrays 16 times Sequence elements.
 	OutputBytes int
 	// Runtimes is how many JavaScript runtimes an engine starts at most, each
 	// some megabytes; more evaluations at a time wait. Default 2 per CPU.
@@ -23,6 +23,6 @@ type Limits struct {
 }
 
 const (
-	stringWorkFactor   = 64
-	sequenceWorkFactor = 32
+	stringWorkFactor   = 32
+	sequenceWorkFactor = 16
 )

@@ -62,13 +62,13 @@ func TestBombsEndInAnErrorWithinTheTimeLimit(t *testing.T) {
 		{`$reduce([1..60], function($a, $i) { {"l": $a, "r": $a} }, 1)`, []string{codeOutput, codeTimeout}},
 		{`$reduce([1..60], function($a, $i) { $join([$a, $a]) }, "x")`, []string{codeOutput}},
 		{`$reduce([1..60], function($a, $i) { $replace($a, "x", "xx") }, "x")`, []string{codeOutput, codeTimeout}},
-		{`$reduce([1..60], function($a, $i) { $replace($a, /x/, "$0$0") }, "x")`, []string{codeOutput, codeTimeout}},
+		{`$reduce([1..60], function($a, $i) { $replace($a, /x/, "$0$0") }, "x")`, []string{codeOutput, codeSequence, codeTimeout}},
 		{`$split($pad("", 16000000, "a,"), ",")`, []string{codeOutput, codeSequence, codeTimeout}},
 		{`$split($pad("", 16000000, "a"), "")`, []string{codeSequence, codeTimeout}},
 		{`$map([1..100000], function($i) { $pad("", 10000000) })`, []string{codeOutput, codeTimeout}},
-		{`($f := function($n) { 1 + $f($n) }; $f(1))`, []string{codeDepth}},
+		{`($f := function($n) { 1 + $f($n) }; $f(1))`, []string{codeDepth, codeTimeout}},
 		{`($f := function($n) { $f($n) }; $f(1))`, []string{codeTimeout}},
-		{`($f := function($n) { [$f($n), 1] }; $f(1))`, []string{codeDepth}},
+		{`($f := function($n) { [$f($n), 1] }; $f(1))`, []string{codeDepth, codeTimeout}},
 		{`$contains("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", /^(?=(a+)+$)/)`, []string{codeTimeout}},
 		{`$match("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", /^(a+)+\1c$/)`, []string{codeTimeout}},
 	}
@@ -84,7 +84,7 @@ func TestBombsEndInAnErrorWithinTheTimeLimit(t *testing.T) {
 				if !errors.As(err, &e) || !slices.Contains(bomb.codes, e.Code) {
 					t.Errorf("%s: got %v, expected one of %v", bomb.expr, err, bomb.codes)
 				}
-				if took > timeout+3*time.Second {
+				if took > timeout+5*time.Second {
 					t.Errorf("%s: took %v", bomb.expr, took)
 				}
 				t.Logf("%-8s %6d ms %5d MB %s", e.code(), took.Milliseconds(), heapMB(), bomb.expr)

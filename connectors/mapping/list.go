@@ -19,34 +19,6 @@ type list struct {
 	finished []any // the Value made of it
 }
 
-// tuple is an item of a path with the variables bound along the way.
-type tuple struct {
-	at   any // '@'
-	vars []variable
-}
-
-func (t *tuple) set(name string, v any) {
-	for i := range t.vars {
-		if t.vars[i].name == name {
-			t.vars[i].value = v
-			return
-		}
-	}
-	t.vars = append(t.vars, variable{name, v})
-}
-
-// extend returns a copy of t.
-func (t *tuple) extend() *tuple {
-	vars := make([]variable, len(t.vars), len(t.vars)+2)
-	copy(vars, t.vars)
-	return &tuple{t.at, vars}
-}
-
-// frameOf is createFrameFromTuple.
-func (f *frame) frameOf(t *tuple) *frame {
-	return &frame{state: f.state, parent: f, vars: t.vars[:len(t.vars):len(t.vars)]}
-}
-
 // elements returns the items of an array.
 func elements(v any) ([]any, bool) {
 	switch v := v.(type) {
@@ -72,14 +44,6 @@ func (l *list) push(s *state, v any) *Error {
 	}
 	l.items = append(l.items, v)
 	return nil
-}
-
-// asSequence is the array v, or a sequence of v alone.
-func asSequence(v any) any {
-	if isArray(v) {
-		return v
-	}
-	return newSequence(v)
 }
 
 // appended is the official append: undefined counts as nothing, an array as

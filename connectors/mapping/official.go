@@ -27,11 +27,12 @@ type official struct {
 
 	expressions map[string]goja.Value
 
-	now     time.Time
-	random  splitMix
-	strings int // characters the evaluation may still make
-	cells   int // array elements the evaluation may still make
-	joined  int // of the $join in progress
+	deadline time.Time
+	now      time.Time
+	random   splitMix
+	strings  int // characters the evaluation may still make
+	cells    int // array elements the evaluation may still make
+	joined   int // of the $join in progress
 
 	spoilt bool
 }
@@ -61,6 +62,7 @@ func newOfficial(limits Limits) (*official, error) {
 		"__btoa":     o.btoa,
 		"__atob":     o.atob,
 		"__indent":   o.indent,
+		"__regex":    o.regex,
 	} {
 		if err := vm.Set(name, f); err != nil {
 			return nil, fmt.Errorf("preparing the JavaScript runtime: %w", err)
@@ -68,6 +70,10 @@ func newOfficial(limits Limits) (*official, error) {
 	}
 	if _, err := vm.RunProgram(programs.library); err != nil {
 		return nil, fmt.Errorf("loading jsonata.js: %w", err)
+	}
+	regex, err := vm.RunProgram(programs.regex)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the JavaScript runtime: %w", err)
 	}
 	b, err := vm.RunProgram(programs.bridge)
 	if err != nil {
@@ -78,7 +84,7 @@ func newOfficial(limits Limits) (*official, error) {
 	o.treeJ, _ = goja.AssertFunction(functions.Get("tree"))
 	o.evalJ, _ = goja.AssertFunction(functions.Get("evaluate"))
 	o.options = vm.NewObject()
-	for name, n := range map[string]int{"stack": limits.Depth, "sequence": limits.Sequence} {
+	for name, n := range map[string]any{"stack": limits.Depth, "sequence": limits.Sequence, "RegexEngine": regex} {
 		if err := o.options.Set(name, n); err != nil {
 			return nil, fmt.Errorf("preparing the JavaScript runtime: %w", err)
 		}
@@ -143,7 +149,7 @@ func (o *official) evaluate(ctx context.Context, source string, input Value, ev 
 			// the result cannot be trusted.
 			return o.timeout()
 		}
-		out := exporter{digits: in.digits, left: o.limits.OutputBytes, limit: o.limits.OutputBytes}
+		out := exporter{digits: in.digits, left: o.limits.OutputBytes, limit: o.limits.OutputBytes, late: o.late}
 		result, err = out.value(r, 0)
 		return err
 	})
@@ -157,6 +163,7 @@ func (o *official) guarded(ctx context.Context, f func() error) (err error) {
 	}
 	o.strings = stringWorkFactor * o.limits.OutputBytes
 	o.cells = sequenceWorkFactor * o.limits.Sequence
+	o.deadline = time.Now().Add(o.limits.Timeout)
 	timed, cancel := context.WithTimeout(ctx, o.limits.Timeout)
 	stop := context.AfterFunc(timed, func() { o.vm.Interrupt(errInterrupted) })
 	defer func() {
@@ -183,6 +190,14 @@ func (o *official) guarded(ctx context.Context, f func() error) (err error) {
 }
 
 var errInterrupted = errors.New("interrupted")
+
+// late is asked by code that an interrupt does not reach.
+func (o *official) late() error {
+	if time.Now().After(o.deadline) {
+		return o.timeout()
+	}
+	return nil
+}
 
 func (o *official) timeout() *Error {
 	return (&Error{Code: codeTimeout, value: float64(o.limits.Timeout.Milliseconds())}).complete()

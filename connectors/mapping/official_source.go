@@ -37,11 +37,11 @@ var synchronous = []edit{
 var guarded = []edit{
 	{
 		"var padding = (new Array(padLength + 1)).join(char);",
-		"__string(padLength * char.length); var padding = (new Array(padLength + 1)).join(char);", 1,
+		"__string(padLength * char.length); var padding = char.repeat(padLength);", 1,
 	},
 	{
 		"var padding = (new Array(padLength + 1)).join('0');",
-		"__string(padLength); var padding = (new Array(padLength + 1)).join('0');", 1,
+		"__string(padLength); var padding = '0'.repeat(padLength);", 1,
 	},
 	{
 		"result = lstr.concat(rstr);",
@@ -137,7 +137,7 @@ func edited(source string, edits []edit) (string, error) {
 	return source, nil
 }
 
-type officialPrograms struct{ library, bridge *goja.Program }
+type officialPrograms struct{ library, regex, bridge *goja.Program }
 
 // loadOfficial compiles the official source, once per process: its programs
 // are shared by all runtimes.
@@ -156,9 +156,13 @@ var loadOfficial = sync.OnceValues(func() (officialPrograms, error) {
 	if err != nil {
 		return officialPrograms{}, fmt.Errorf("compiling jsonata.js: %w", err)
 	}
+	regex, err := goja.Compile("regex.js", regexEngine, true)
+	if err != nil {
+		return officialPrograms{}, fmt.Errorf("compiling the regular expressions of jsonata.js: %w", err)
+	}
 	b, err := goja.Compile("bridge.js", bridge, true)
 	if err != nil {
 		return officialPrograms{}, fmt.Errorf("compiling the bridge to jsonata.js: %w", err)
 	}
-	return officialPrograms{library, b}, nil
+	return officialPrograms{library, regex, b}, nil
 })

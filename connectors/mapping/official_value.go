@@ -70,6 +70,8 @@ type exporter struct {
 	digits map[float64]Number
 	left   int // bytes the result may still have as JSON
 	limit  int
+	values int
+	late   func() error
 }
 
 func (out *exporter) take(n int) error {
@@ -84,6 +86,11 @@ func (out *exporter) value(v goja.Value, depth int) (Value, error) {
 	if depth > maxNesting {
 		return nil, (&Error{Code: codeDepth}).complete()
 	}
+	if out.values++; out.values%ticksPerCheck == 0 {
+		if err := out.late(); err != nil {
+			return nil, err
+		}
+	}
 	if v == nil || goja.IsUndefined(v) {
 		return undefined, nil
 	}
@@ -97,6 +104,9 @@ func (out *exporter) value(v goja.Value, depth int) (Value, error) {
 	case bool:
 		return x, out.take(4)
 	case int64:
+		if n := out.digits[float64(x)]; n != "" {
+			return n, out.take(len(n))
+		}
 		return Number(strconv.FormatInt(x, 10)), out.take(4)
 	case float64:
 		if math.IsInf(x, 0) || math.IsNaN(x) {
