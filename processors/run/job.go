@@ -140,7 +140,9 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 	defer cancel()
 	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
 	if j.replyTo != "" {
-		call.Reply = func(ctx context.Context, r connectors.Reply) error { return j.session.sendReply(ctx, j.id, j.replyTo, r) }
+		call.Reply = func(ctx context.Context, r connectors.Reply) error {
+			return j.session.sendReply(ctx, j.id, j.replyTo, r)
+		}
 	}
 	result, err := step.component.Do(ctx, j.session.opts.Env, call)
 	a.HttpStatus = int32(result.HTTPStatus)
