@@ -31,7 +31,7 @@ func prepareTopics(ctx context.Context, kafka []kgo.Opt, c *config, r schemas.Re
 		return 0, fmt.Errorf("configuring Kafka: %w", err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("Kafka did not answer within 30 s"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("no answer from Kafka within 30 s"))
 	defer cancel()
 	admin := kadm.NewClient(client)
 	if err := reachable(ctx, admin, c, r); err != nil {
@@ -59,10 +59,10 @@ func prepareTopics(ctx context.Context, kafka []kgo.Opt, c *config, r schemas.Re
 func reachable(ctx context.Context, admin *kadm.Client, c *config, r schemas.Replication) error {
 	brokers, err := admin.ListBrokers(ctx)
 	if err != nil {
-		return fmt.Errorf("Kafka at %v is not reachable: %w; check SLUICE_KAFKA_BROKERS, and that the brokers run", c.KafkaBrokers, err)
+		return fmt.Errorf("the Kafka brokers %v are not reachable: %w; check SLUICE_KAFKA_BROKERS, and that the brokers run", c.KafkaBrokers, err)
 	}
 	if len(brokers) < int(r.Factor) {
-		return fmt.Errorf("Kafka has %d brokers, and %d are needed so that one may die without losing a hook; `sluice dev` needs none", len(brokers), r.Factor)
+		return fmt.Errorf("there are %d Kafka brokers, and %d are needed so that one may die without losing a hook; `sluice dev` needs none", len(brokers), r.Factor)
 	}
 	return nil
 }

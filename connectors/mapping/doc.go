@@ -30,5 +30,7 @@
 // of one object constructor, are evaluated in order, so that a variable bound
 // in one is seen by the next; in JavaScript they interleave. A group-by on an
 // empty array of the input leaves the input as it is.
+// Regular expressions that Go's regexp takes in the same meaning are run by
+// it, in linear time; others backtrack and are stopped after a second.
 // A string is UTF-8 outside: a lone surrogate becomes U+FFFD.
 package mapping

@@ -3,6 +3,8 @@ package mapping
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"sync"
@@ -139,7 +141,13 @@ func (x *Expression) Engine() string {
 // or a function as its result; a function inside the result is left out of
 // objects and null in arrays. An error is an [*Error] when the expression or
 // a limit is at fault, else that of ctx.
+//
+// As a convenience the input and the bindings themselves, but nothing inside
+// an Object or a []any, may also be what FromGo takes.
 func (x *Expression) Evaluate(ctx context.Context, input Value, ev Eval) (result Value, defined bool, err error) {
+	if input, ev.Bindings, err = ownValues(input, ev.Bindings); err != nil {
+		return nil, false, err
+	}
 	if x.program != nil {
 		result, err = x.program.evaluate(ctx, &x.engine.limits, input, ev)
 		if err != errNotCompiled {
@@ -147,6 +155,39 @@ func (x *Expression) Evaluate(ctx context.Context, input Value, ev Eval) (result
 		}
 	}
 	return definedOr(x.evaluateOfficially(ctx, input, ev))
+}
+
+// ownValues brings what is no Value into form, without changing the map.
+func ownValues(input Value, bindings map[string]Value) (Value, map[string]Value, error) {
+	var err error
+	if !isValue(input) {
+		if input, err = FromGo(input); err != nil {
+			return nil, nil, fmt.Errorf("reading the input: %w", err)
+		}
+	}
+	copied := false
+	for name, v := range bindings {
+		if isValue(v) {
+			continue
+		}
+		if !copied {
+			bindings, copied = maps.Clone(bindings), true
+		}
+		if bindings[name], err = FromGo(v); err != nil {
+			return nil, nil, fmt.Errorf("reading the binding %s: %w", name, err)
+		}
+	}
+	return input, bindings, nil
+}
+
+func isValue(v any) bool {
+	switch v := v.(type) {
+	case nil, bool, string, Number, []any, *undefinedValue:
+		return true
+	case *Object:
+		return v != nil
+	}
+	return false
 }
 
 func definedOr(result Value, err error) (Value, bool, error) {

@@ -199,6 +199,19 @@ func TestUndefinedInputAndBindings(t *testing.T) {
 	}
 }
 
+func TestInputAndBindingsMayBePlainGoValues(t *testing.T) {
+	engine := New(Limits{})
+	x := mustCompile(t, engine, `a.b + $i`)
+	bindings := map[string]Value{"i": 2}
+	v, _, err := x.Evaluate(background, map[string]any{"a": map[string]int{"b": 40}}, Eval{Bindings: bindings})
+	if err != nil || v != Number("42") || bindings["i"] != 2 {
+		t.Errorf("got %v, %v, %v", v, err, bindings)
+	}
+	if _, _, err := x.Evaluate(background, nil, Eval{Bindings: map[string]Value{"c": make(chan int)}}); err == nil {
+		t.Error("a channel was taken")
+	}
+}
+
 func TestEngineSaysWhatEvaluates(t *testing.T) {
 	engine := New(Limits{})
 	for expr, want := range map[string]string{

@@ -145,7 +145,6 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(opts.SessionTimeout),
 		kgo.HeartbeatInterval(opts.SessionTimeout/5),
-		kgo.RequireStableFetchOffsets(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(16<<20), // franz-go raises it for a single larger record
@@ -230,7 +229,8 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	if !wait {
 		// Not a context that has ended: that would return nothing, and records
 		// would starve while there are results.
-		return s.client.PollRecords(nil, maxPoll) //nolint:staticcheck // franz-go: nil is what is buffered, at once
+		//lint:ignore SA1012 with nil, franz-go returns what is buffered, at once
+		return s.client.PollRecords(nil, maxPoll)
 	}
 	return s.client.PollRecords(pollCtx, maxPoll)
 }
