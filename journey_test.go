@@ -22,25 +22,29 @@ import (
 	"sluice/deploy/local/localtest"
 )
 
-// binary is the program as it is shipped, built once for all tests here.
-var binary string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "sluice-journey-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "sluice")
+// binary is the program as it is shipped, built once, when the first test
+// needs it, into a folder that goes with the tests.
+var (
+	binary      string
+	buildBinary = sync.OnceValue(func() error {
 		build := exec.Command("go", "build", "-o", binary, ".")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building sluice: %v\n%s", err, out)
-			return 1
+			return fmt.Errorf("building sluice: %w\n%s", err, out)
 		}
-		return m.Run()
-	}())
+		return nil
+	})
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "sluice-journey-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "sluice")
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // installation is where processes of the binary run, and how they are reached.
@@ -64,6 +68,9 @@ func freePort(t *testing.T) string {
 
 func newInstallation(t *testing.T, env ...string) *installation {
 	t.Helper()
+	if err := buildBinary(); err != nil {
+		t.Fatal(err)
+	}
 	in := &installation{t: t, ingest: freePort(t), api: freePort(t), petstore: freePort(t),
 		hookClient: &http.Client{Timeout: 10 * time.Second}, apiClient: &http.Client{Timeout: 30 * time.Second}}
 	in.env = append(os.Environ(), "SLUICE_DATA_DIR="+t.TempDir(), "SLUICE_INGEST_ADDR="+in.ingest, "SLUICE_CONSOLE_ADDR="+in.api,
