@@ -65,7 +65,7 @@ var settings = []setting{
 	{name: "kafka-partitions", fallback: "12", help: "partitions of the flows' topics, when they are created"},
 	{name: "clickhouse-url", help: "http://host:8123/database, https://… or clickhouse://host:9000/database"},
 	{name: "data-dir", fallback: "./data", help: "where this process keeps files"},
-	{name: "secret-key", secret: true, help: "32 bytes in base64 that encrypt the credentials' values"},
+	{name: "secret-key", secret: true, help: "32 bytes in base64 or hex that encrypt the credentials' values, the same in every process"},
 	{name: "ingest-addr", fallback: ":8080", help: "the public listener: hooks alone"},
 	{name: "console-addr", fallback: "127.0.0.1:8090", help: "the private listener: API, metrics, health"},
 	{name: "public-url", help: "how senders reach the public listener, such as https://hooks.example.com"},

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"sluice/connectors/petstore/demo"
 	"sluice/deploy/local"
 	"sluice/schemas"
-	"sluice/schemas/control"
 )
 
 // demoFlow is the flow of the tutorial: a webhook whose pets go to the Petstore.
@@ -77,11 +75,6 @@ func dev(ctx context.Context, c *config, withDemo bool) error {
 	defer history.Close()
 	c.ClickHouseURL = history.URL()
 
-	if c.SecretKey == "" {
-		if c.SecretKey, err = keep(filepath.Join(c.DataDir, "secret.key"), control.NewKey); err != nil {
-			return fmt.Errorf("keeping the key of the credentials: %w", err)
-		}
-	}
 	as := served{roles: []string{"ingest", "run", "runlog", "console"}, replication: development, dev: true}
 	as.ready = func(ctx context.Context, p *process) error {
 		fmt.Printf("\nSluice is ready.\n  hooks  %s/hook/FLOW_ID\n  API    http://%s\n  Kafka  %s\n",

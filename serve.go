@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -57,9 +59,6 @@ func serveCommand() *cobra.Command {
 			}
 			if slices.Contains(chosen, "console") && c.APIToken == "" {
 				return errors.New("SLUICE_API_TOKEN is not set: outside dev the API demands a token; make one with `openssl rand -hex 32`")
-			}
-			if c.SecretKey == "" {
-				return errors.New("SLUICE_SECRET_KEY is not set: it encrypts the credentials' values, and must be the same in every process; make one with `openssl rand -base64 32`")
 			}
 			if (slices.Contains(chosen, "runlog") || slices.Contains(chosen, "console")) && c.ClickHouseURL == "" {
 				return errors.New("SLUICE_CLICKHOUSE_URL is not set: give ClickHouse's address, such as http://clickhouse:8123/default, or use `sluice dev`, which brings its own")
@@ -173,6 +172,9 @@ func (p *process) connect(ctx context.Context) error {
 	if p.partitions, err = prepareTopics(ctx, p.kafka, c, p.replication); err != nil {
 		return err
 	}
+	if err := p.findKey(); err != nil {
+		return err
+	}
 	cipher, err := control.NewCipher(c.SecretKey)
 	if err != nil {
 		return err
@@ -190,6 +192,26 @@ func (p *process) connect(ctx context.Context) error {
 		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// findKey makes a key for the credentials' values when none is given, and
+// keeps it in the data folder: right for one process whose disk stays.
+func (p *process) findKey() error {
+	if p.config.SecretKey != "" {
+		return nil
+	}
+	if err := os.MkdirAll(p.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w; choose another with SLUICE_DATA_DIR", err)
+	}
+	path := filepath.Join(p.config.DataDir, "secret.key")
+	var err error
+	if p.config.SecretKey, err = keep(path, control.NewKey); err != nil {
+		return fmt.Errorf("keeping the key of the credentials: %w", err)
+	}
+	if !p.dev {
+		p.log.Warn("SLUICE_SECRET_KEY is not set: this process uses the key in its data folder, and no other process can read the credentials; give all of them the same key", "file", path)
 	}
 	return nil
 }

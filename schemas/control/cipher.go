@@ -3,8 +3,11 @@ package control
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,13 +19,17 @@ import (
 // off as another's.
 type Cipher struct{ aead cipher.AEAD }
 
-var errKey = errors.New("SLUICE_SECRET_KEY: want 32 bytes in base64; make one with `openssl rand -base64 32`")
+const leastPassphrase = 16
 
-// NewCipher reads a key of 32 bytes in base64.
+var errKey = fmt.Errorf("SLUICE_SECRET_KEY: want 32 bytes in base64 or hex, or a passphrase of at least %d characters; make one with `openssl rand -base64 32`", leastPassphrase)
+
+// NewCipher reads a key of 32 bytes in base64 or hex. Any other text of 16
+// characters and more is a passphrase that a key is derived from (HKDF-SHA256,
+// RFC 5869): it is as hard to guess as the passphrase, and no harder.
 func NewCipher(key string) (*Cipher, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
-	if err != nil || len(raw) != 32 {
-		return nil, errKey
+	raw, err := readKey(strings.TrimSpace(key))
+	if err != nil {
+		return nil, err
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {
@@ -33,6 +40,19 @@ func NewCipher(key string) (*Cipher, error) {
 		return nil, fmt.Errorf("making the secrets' cipher: %w", err)
 	}
 	return &Cipher{aead}, nil
+}
+
+func readKey(key string) ([]byte, error) {
+	if raw, err := base64.StdEncoding.DecodeString(key); err == nil && len(raw) == 32 {
+		return raw, nil
+	}
+	if raw, err := hex.DecodeString(key); err == nil && len(raw) == 32 {
+		return raw, nil
+	}
+	if len(key) < leastPassphrase {
+		return nil, errKey
+	}
+	return hkdf.Key(sha256.New, []byte(key), nil, "sluice credentials", 32)
 }
 
 // NewKey makes a key that NewCipher reads.

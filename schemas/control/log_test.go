@@ -128,6 +128,38 @@ func TestSecretsAreSealedAndDeleted(t *testing.T) {
 	}
 }
 
+func TestKeysAreReadInEveryForm(t *testing.T) {
+	raw := "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+	same := "3031323334353637383930313233343536373839303132333435363738393031"
+	a, err := NewCipher(raw + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewCipher(same)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := a.seal("id", map[string]string{"k": "v"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if values, err := b.open("id", sealed); err != nil || values["k"] != "v" {
+		t.Errorf("one key in base64 and in hex: %v, %v", values, err)
+	}
+	phrase, err := NewCipher("correct horse battery staple")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := phrase.open("id", sealed); err == nil {
+		t.Error("a passphrase opened what it did not seal")
+	}
+	for _, bad := range []string{"", "short", "MDEy"} {
+		if _, err := NewCipher(bad); err == nil {
+			t.Errorf("%q was taken for a key", bad)
+		}
+	}
+}
+
 func TestAnotherKeyOpensNothing(t *testing.T) {
 	c := newCluster(t)
 	if err := c.log(t).SaveSecret(t.Context(), "k", map[string]string{"a": "b"}); err != nil {
