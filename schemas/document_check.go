@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Checks is what a document's check has to know from other parts.
@@ -78,6 +79,10 @@ func (c *checker) flow() {
 		for _, p := range expressionsIn("trigger", "respond", "body")(c.d) {
 			c.add(p, "an expression in respond.body is known when the execution has finished, and the sender is answered before", "write `when: finished` beside it, or a constant body")
 		}
+	}
+
+	if d := flow.Dedupe; d != nil && time.Duration(d.Window) > MaxDedupeWindow {
+		c.add(path{}.member("dedupe").member("window"), fmt.Sprintf("the window is %s, and deliveries are remembered for %s at most", time.Duration(d.Window), MaxDedupeWindow), "write 168h or less")
 	}
 
 	trigger := path{}.member("trigger")
@@ -314,7 +319,6 @@ type feature struct {
 var unavailable = []feature{
 	{inSteps("each", ""), "each is not available in this version", "send the list to one step instead"},
 	{inSteps("onUnknown", "retry"), "onUnknown other than retry is not available in this version", "leave it out"},
-	{inFlow("", "dedupe"), "dedupe is not available in this version", "leave it out"},
 	{inFlow(`"none"`, "order"), "order other than none is not available in this version", "leave it out"},
 	{inFlow("1", "shards"), "shards other than 1 is not available in this version", "leave it out"},
 }

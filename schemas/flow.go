@@ -44,6 +44,10 @@ type Respond struct {
 	OnFailure   *Respond        `json:"onFailure,omitempty"`
 }
 
+// MaxDedupeWindow is less than the topic dedupe's retention, so that no window
+// outlives its records.
+const MaxDedupeWindow = 7 * 24 * time.Hour
+
 // Dedupe says which hooks are deliveries of the same event.
 type Dedupe struct {
 	Key    string   `json:"key"`

@@ -22,7 +22,7 @@ const maxEventBytes = 6 << 20
 // and the offsets. What waited for that goes on after it. After a clean abort
 // everything stays to be written again.
 func (s *session) commit(ctx context.Context) error {
-	if (len(s.touched) == 0 && len(s.dead) == 0 && !s.moved) || len(s.partitions) == 0 {
+	if (len(s.touched) == 0 && !s.moved) || len(s.partitions) == 0 {
 		return nil
 	}
 	recs, err := s.records()
@@ -49,7 +49,7 @@ func (s *session) commit(ctx context.Context) error {
 	s.metrics.committed(len(recs), time.Since(began))
 
 	touched := s.touched
-	s.touched, s.dead, s.moved = nil, nil, false
+	s.touched, s.dead, s.marks, s.moved = nil, nil, nil, false
 	for _, e := range touched {
 		e.touched, e.events, e.undurable = false, nil, false
 		if !schemas.Open(e.x.Status) {
@@ -101,7 +101,7 @@ func (s *session) records() ([]*kgo.Record, error) {
 		}
 		recs = append(recs, state)
 	}
-	recs = append(recs, s.dead...)
+	recs = append(append(recs, s.dead...), s.marks...)
 	if len(recs) == 0 {
 		// Only offsets moved, past a command for what has ended. See transact
 		// for why there must be a record: a tombstone for nobody.

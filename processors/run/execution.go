@@ -56,9 +56,9 @@ type loadedHook struct {
 	scope *mapping.Object
 }
 
-// view is what the hook and the execution bring into scope.
-func (h *loadedHook) view(p *plan) *mapping.Object {
-	h.once.Do(func() { h.scope = newScope(h.Hook, p.flow, p.version) })
+// view is what the hook brings into scope; it must not be changed.
+func (h *loadedHook) view() *mapping.Object {
+	h.once.Do(func() { h.scope = newScope(h.Hook) })
 	return h.scope
 }
 

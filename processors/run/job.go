@@ -171,17 +171,24 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 	return v, nil
 }
 
-// scopeOf is what expressions see: the hook's view and the outputs so far.
+// scopeOf is what expressions see: the hook's view, the execution, and the
+// outputs so far.
 func scopeOf(hook *loadedHook, p *plan, outputs []output) *mapping.Object {
 	steps := mapping.NewObject()
 	for _, o := range outputs {
 		steps.Set(o.step, o.value)
 	}
 	scope := mapping.NewObject()
-	hook.view(p).Range(func(k string, v mapping.Value) bool {
+	hook.view().Range(func(k string, v mapping.Value) bool {
 		scope.Set(k, v)
 		return true
 	})
+	execution := mapping.NewObject()
+	execution.Set("id", hook.ID.String())
+	execution.Set("flow", p.flow)
+	execution.Set("version", mapping.Number(itoa(int64(p.version))))
+	execution.Set("startedAt", hook.Time.UTC().Format(time.RFC3339Nano))
+	scope.Set("execution", execution)
 	scope.Set("steps", steps)
 	return scope
 }

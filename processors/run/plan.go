@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -25,6 +26,7 @@ type plan struct {
 	graph   *graph
 	steps   []stepPlan
 	timeout time.Duration // of a whole execution; 0: none
+	dedupe  *dedupe       // nil: every hook runs
 	// What a waiting sender is answered when the execution ends.
 	onSuccess, onFailure respond
 }
@@ -80,6 +82,12 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 		p.steps[i] = sp
 	}
 	var err error
+	if d := v.Flow.Dedupe; d != nil {
+		p.dedupe = &dedupe{window: cmp.Or(time.Duration(d.Window), defaultDedupeWindow)}
+		if p.dedupe.key, err = engine.Compile(strings.TrimPrefix(d.Key, "=")); err != nil {
+			return nil, fmt.Errorf("dedupe: reading its key: %w", err)
+		}
+	}
 	if p.onSuccess, p.onFailure, err = newResponds(v.Flow, engine); err != nil {
 		return nil, err
 	}

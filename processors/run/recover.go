@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -59,6 +60,9 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	}
 	snapshots, err := s.readState(ctx, number)
 	if err != nil {
+		return nil, err
+	}
+	if p.deliveries, err = s.readDeliveries(ctx, number); err != nil {
 		return nil, err
 	}
 	s.partitions[number] = p
@@ -240,11 +244,7 @@ func (s *session) drop(numbers []int32) {
 	}
 	clear(s.touched[len(kept):])
 	s.touched = kept
-	dead := s.dead[:0]
-	for _, r := range s.dead {
-		if s.partitions[r.Partition] != nil {
-			dead = append(dead, r)
-		}
-	}
-	s.dead = dead
+	notOwned := func(r *kgo.Record) bool { return s.partitions[r.Partition] == nil }
+	s.dead = slices.DeleteFunc(s.dead, notOwned)
+	s.marks = slices.DeleteFunc(s.marks, notOwned)
 }

@@ -6,27 +6,20 @@ import (
 	"net/url"
 	"sort"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"sluice/connectors/mapping"
 	"sluice/schemas"
 )
 
-// newScope is what the expressions of an execution see, without the outputs
-// of steps: an envelope around the body, which is never mixed with it.
-func newScope(h *schemas.Hook, flow string, version int32) *mapping.Object {
+// newScope is what the hook brings into the scope of expressions: an envelope
+// around the body, which is never mixed with it.
+func newScope(h *schemas.Hook) *mapping.Object {
 	query, _ := url.ParseQuery(h.Query) // what cannot be parsed is left out
 	headers := mapping.NewObject()
 	for _, name := range sortedKeys(h.Headers) {
 		headers.Set(name, h.Headers[name])
 	}
-	execution := mapping.NewObject()
-	execution.Set("id", h.ID.String())
-	execution.Set("flow", flow)
-	execution.Set("version", mapping.Number(itoa(int64(version))))
-	execution.Set("startedAt", h.Time.UTC().Format(time.RFC3339Nano))
-
 	scope := mapping.NewObject()
 	scope.Set("body", bodyView(h, query))
 	scope.Set("query", nested(query))
@@ -34,7 +27,6 @@ func newScope(h *schemas.Hook, flow string, version int32) *mapping.Object {
 	scope.Set("method", h.Method)
 	scope.Set("path", h.Path)
 	scope.Set("files", []mapping.Value{})
-	scope.Set("execution", execution)
 	return scope
 }
 

@@ -45,7 +45,9 @@ type session struct {
 	timers     timers
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
-	moved      bool          // a position moved since the last transaction
+	marks      []*kgo.Record // deliveries to remember
+	nextSweep  time.Time
+	moved      bool // a position moved since the last transaction
 	broken     error
 	notBefore  time.Time       // when to try again after an abort
 	stale      map[string]bool // flows with a place given back
@@ -66,6 +68,7 @@ type partition struct {
 	number     int32
 	position   int64 // of the next hook to be polled
 	executions map[schemas.ExecutionID]*execution
+	deliveries *deliveries
 	leaving    bool // it is being handed over: nothing begins any more
 }
 
@@ -265,7 +268,9 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	for _, r := range s.results.take() {
 		s.applyResult(r)
 	}
-	s.timers.fire(time.Now(), s.wake)
+	now := time.Now()
+	s.timers.fire(now, s.wake)
+	s.sweep(now)
 	s.pumpAll()
 	return s.commit(ctx)
 }
@@ -315,6 +320,10 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 	}
 	p.executions[e.id] = e
 	s.touch(e)
+	if first, ok := s.duplicate(ctx, p, e.hook); ok {
+		s.endDuplicate(e, first)
+		return nil
+	}
 	s.enqueue(e)
 	s.pump(e.x.FlowId)
 	return nil

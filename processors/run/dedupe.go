@@ -1,0 +1,156 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+const (
+	defaultDedupeWindow = 24 * time.Hour
+	// dedupeSweep is how often keys whose window has passed are forgotten.
+	dedupeSweep = 10 * time.Second
+	// maxForgotten bounds what one sweep does between two polls.
+	maxForgotten = 10_000
+)
+
+// dedupe is a flow's schemas.Dedupe made ready.
+type dedupe struct {
+	key    *mapping.Expression
+	window time.Duration
+}
+
+// delivery names an event of a flow among its deliveries: a hash of the flow's
+// ID and the key, so that a key of any length costs the same.
+type delivery [16]byte
+
+// seen says which execution an event started, and until when another delivery
+// of it is a duplicate.
+type seen struct {
+	first schemas.ExecutionID
+	until int64 // Unix nanoseconds
+}
+
+// deliveries are the events seen on a partition within their windows. Its
+// owner decides alone, and its memory is the topic dedupe: what it remembers is
+// written in the transaction that has the execution. So of any number of
+// deliveries at once, over crashes and handovers, exactly one runs.
+type deliveries struct {
+	seen map[delivery]seen
+	// order is by when they were added, and so nearly by when they expire.
+	order []delivery
+}
+
+func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}} }
+
+// keyOf evaluates a flow's key for a hook. A hook without a key, and one whose
+// key cannot be evaluated, is no duplicate of anything.
+func (d *dedupe) keyOf(ctx context.Context, h *loadedHook, p *plan) (delivery, bool) {
+	value, defined, err := d.key.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+	if err != nil || !defined || value == nil || value == "" {
+		return delivery{}, false
+	}
+	text, err := mapping.Encode(value)
+	if err != nil {
+		return delivery{}, false
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", p.flow, text))
+	return delivery(sum[:16]), true
+}
+
+// duplicate says whether a hook is a delivery of an event that has been seen,
+// and which execution that one started. The first delivery is remembered.
+func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (schemas.ExecutionID, bool) {
+	version := s.opts.Catalog.Flow(h.Flow).Latest()
+	if version.Flow.Dedupe == nil || !h.ReplayOf.IsZero() {
+		return schemas.ExecutionID{}, false
+	}
+	plan, err := s.planFor(h.Flow, version.Number)
+	if err != nil || plan.dedupe == nil {
+		return schemas.ExecutionID{}, false // it fails when it starts, and says why
+	}
+	key, ok := plan.dedupe.keyOf(ctx, h, plan)
+	if !ok {
+		return schemas.ExecutionID{}, false
+	}
+	now := h.Time.UnixNano()
+	if known, ok := p.deliveries.seen[key]; ok && known.until > now {
+		return known.first, true
+	}
+	entry := seen{first: h.ID, until: now + int64(plan.dedupe.window)}
+	p.deliveries.seen[key] = entry
+	p.deliveries.order = append(p.deliveries.order, key)
+	s.marks = append(s.marks, s.mark(p, h.Flow, key, entry))
+	return schemas.ExecutionID{}, false
+}
+
+// mark is the record of an event that was seen: flow ID and hash as the key,
+// the first execution and the end of the window as the value.
+func (s *session) mark(p *partition, flow string, key delivery, entry seen) *kgo.Record {
+	value := binary.BigEndian.AppendUint64(entry.first[:], uint64(entry.until))
+	return &kgo.Record{Topic: s.opts.Topics.Dedupe(), Partition: p.number, Key: append([]byte(flow+"\x00"), key[:]...), Value: value}
+}
+
+// readDeliveries reads what the partition's last owner remembered.
+func (s *session) readDeliveries(ctx context.Context, number int32) (*deliveries, error) {
+	topic := s.opts.Topics.Dedupe()
+	end, err := schemas.PartitionEnd(ctx, s.reader, topic, number)
+	if err != nil {
+		return nil, err
+	}
+	d := newDeliveries()
+	now := time.Now().UnixNano()
+	err = schemas.ReadPartition(ctx, s.reader, topic, number, 0, end, func(r *kgo.Record) bool {
+		if len(r.Key) < len(delivery{}) || len(r.Value) != 24 {
+			return true
+		}
+		key := delivery(r.Key[len(r.Key)-len(delivery{}):])
+		entry := seen{first: schemas.ExecutionIDFromBytes(r.Value[:16]), until: int64(binary.BigEndian.Uint64(r.Value[16:]))}
+		if entry.until > now {
+			d.seen[key] = entry
+			d.order = append(d.order, key)
+		}
+		return true
+	})
+	return d, err
+}
+
+// forget drops the keys whose window has passed, the oldest first. The topic
+// drops their records by its retention, which is longer than any window.
+func (d *deliveries) forget(now time.Time) {
+	for n := 0; len(d.order) > 0 && n < maxForgotten; n++ {
+		key := d.order[0]
+		if entry, ok := d.seen[key]; ok && entry.until > now.UnixNano() {
+			return
+		}
+		delete(d.seen, key)
+		d.order = d.order[1:]
+	}
+}
+
+// sweep forgets, from time to time, what no hook can be a duplicate of any more.
+func (s *session) sweep(now time.Time) {
+	if now.Before(s.nextSweep) {
+		return
+	}
+	s.nextSweep = now.Add(dedupeSweep)
+	for _, p := range s.partitions {
+		p.deliveries.forget(now)
+	}
+}
+
+// endDuplicate puts a duplicate on record: linked to the first one, never run.
+func (s *session) endDuplicate(e *execution, first schemas.ExecutionID) {
+	s.end(e, &records.Ended{
+		Status:  records.ExecutionStatus_EXECUTION_STATUS_DUPLICATE,
+		Failure: &records.Failure{Kind: "duplicate", Message: "another delivery of the event that started execution " + first.String()},
+	})
+}

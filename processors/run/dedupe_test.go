@@ -1,0 +1,130 @@
+package run
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+const once = `"dedupe":{"key":"=body.event","window":"1h"},"steps":[{"id":"one","uses":"test/effect","input":{"n":"=body.n"}}]`
+
+const duplicate = records.ExecutionStatus_EXECUTION_STATUS_DUPLICATE
+
+func (h history) count(status records.ExecutionStatus) int {
+	n := 0
+	for _, s := range h {
+		if s.last.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+func TestOfManyDeliveriesAtOnceOneRuns(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", once)
+	r.start("a")
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			for i := range 5 {
+				r.send("pets", fmt.Sprintf(`{"event":"e%d","n":1}`, i))
+			}
+		})
+	}
+	wg.Wait()
+	h := r.ended(50)
+	if s, d := h.count(succeeded), h.count(duplicate); s != 5 || d != 45 {
+		t.Errorf("%d succeeded and %d are duplicates, want 5 and 45", s, d)
+	}
+	if n := len(r.made()); n != 5 {
+		t.Errorf("%d effects, want 5", n)
+	}
+	for _, s := range h {
+		if s.last.Status != duplicate {
+			continue
+		}
+		_, first, ok := strings.Cut(s.last.Failure.GetMessage(), "execution ")
+		id, err := schemas.ParseExecutionID(first)
+		if !ok || err != nil || h[id] == nil || h[id].last.Status != succeeded {
+			t.Errorf("a duplicate says %q, which names no execution that ran", s.last.Failure.GetMessage())
+		}
+	}
+}
+
+func TestADeliveryIsRememberedOverKills(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", once)
+	for i := range 4 {
+		kill := r.startToKill("a")
+		for n := range 20 {
+			r.send("pets", fmt.Sprintf(`{"event":"e%d"}`, n))
+		}
+		r.ended(10 + 20*i)
+		kill()
+	}
+	r.start("a")
+	h := r.ended(80)
+	if s, d := h.count(succeeded), h.count(duplicate); s != 20 || d != 60 {
+		t.Errorf("%d succeeded and %d are duplicates, want 20 and 60", s, d)
+	}
+}
+
+func TestWhatHasNoKeyAlwaysRuns(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", once)
+	r.start("a")
+	for _, body := range []string{`{}`, `{}`, `{"event":null}`, `{"event":null}`, `{"event":""}`, `[1]`, `{"event":1}`, `{"event":"1"}`} {
+		r.send("pets", body)
+	}
+	h := r.ended(8)
+	if s := h.count(succeeded); s != 8 {
+		t.Errorf("%d of 8 ran", s)
+	}
+}
+
+func TestAWindowThatHasPassedIsForgotten(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", strings.Replace(once, `"1h"`, `"50ms"`, 1))
+	r.start("a")
+	first := r.send("pets", `{"event":"e"}`)
+	at := first.Time()
+	r.ended(1)
+	for time.Since(at) < 60*time.Millisecond {
+		r.history() // the window is short
+	}
+	second := r.send("pets", `{"event":"e"}`)
+	want(t, r.ended(2)[second], succeeded)
+}
+
+func TestARetryIsNoDuplicate(t *testing.T) {
+	r := newRig(t)
+	r.publish("pets", once)
+	r.start("a")
+	first := r.send("pets", `{"event":"e"}`)
+	r.ended(1)
+	now := time.Now()
+	again := schemas.Hook{ID: schemas.NewExecutionID(now, first.Partition()), Kind: schemas.KindHook, Flow: "pets", Time: now,
+		Method: "POST", Path: "/hook/pets", ContentType: "application/json", Body: []byte(`{"event":"e"}`), ReplayOf: first}
+	r.append(&again)
+	want(t, r.ended(2)[again.ID], succeeded)
+}
+
+func TestDeliveriesAreForgottenInOrder(t *testing.T) {
+	d := newDeliveries()
+	now := time.Now()
+	for i := range 10 {
+		key := delivery{byte(i)}
+		d.seen[key] = seen{until: now.Add(time.Duration(i-5) * time.Minute).UnixNano()}
+		d.order = append(d.order, key)
+	}
+	d.forget(now)
+	if len(d.seen) != 4 || len(d.order) != 4 {
+		t.Errorf("%d keys and %d places are kept, want 4", len(d.seen), len(d.order))
+	}
+}
