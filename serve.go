@@ -95,6 +95,7 @@ type process struct {
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
+	migrated   bool // the run log's tables are there
 	listeners  map[string]net.Listener
 }
 
@@ -130,6 +131,7 @@ func serve(ctx context.Context, c *config, as served) error {
 	}
 	defer release()
 	p.instance = instance
+	p.tryMigration(ctx)
 	stages, err := p.stages()
 	if err != nil {
 		return err
@@ -271,10 +273,21 @@ func (p *process) stages() ([]stage, error) {
 	return stages, nil
 }
 
+// tryMigration makes the run log's tables before anyone can ask for them. When
+// ClickHouse is away nothing waits for it: writeHistory tries again.
+func (p *process) tryMigration(ctx context.Context) {
+	if !p.has("runlog") {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	p.migrated = runlog.Migrate(ctx, p.config.ClickHouseURL) == nil
+}
+
 // writeHistory waits for ClickHouse, makes its tables, and writes to them.
 // Hooks and flows go on while it is away.
 func (p *process) writeHistory(ctx context.Context) error {
-	for warned := false; ; {
+	for warned := false; !p.migrated; {
 		err := runlog.Migrate(ctx, p.config.ClickHouseURL)
 		if err == nil {
 			break
