@@ -21,11 +21,11 @@ type lock struct {
 	kind   string // none, basic, apiKey, signed; or "": nothing opens it
 	broken *refusal
 
-	basic [sha256.Size]byte // of "user:password"
+	basic [][sha256.Size]byte // of "user:password", and of the one before during a change
 
-	name  string            // of the API key's header or query parameter
-	query bool              // the API key is in the query
-	key   [sha256.Size]byte // of the API key
+	name  string              // of the API key's header or query parameter
+	query bool                // the API key is in the query
+	keys  [][sha256.Size]byte // of the API key, and of the one before during a change
 
 	verifier  *Verifier
 	publicURL string // scheme and host that senders know; empty: what they sent
@@ -48,25 +48,49 @@ func newLock(named string, credential *schemas.CredentialEntry, values map[strin
 		if values["username"] == "" || values["password"] == "" {
 			return brokenLock("the flow's credential " + named + " has no user name or no password")
 		}
-		return &lock{kind: "basic", basic: sha256.Sum256([]byte(values["username"] + ":" + values["password"]))}
+		l := &lock{kind: "basic", basic: hashes(values["username"] + ":" + values["password"])}
+		if previous := values["previousPassword"]; previous != "" {
+			l.basic = append(l.basic, hashes(values["username"]+":"+previous)...)
+		}
+		return l
 	case "apiKey":
-		l := &lock{kind: "apiKey", name: values["name"], query: values["in"] == "query", key: sha256.Sum256([]byte(values["value"]))}
+		l := &lock{kind: "apiKey", name: values["name"], query: values["in"] == "query", keys: hashes(values["value"], values["previousValue"])}
 		if l.name == "" || values["value"] == "" || values["in"] != "" && values["in"] != "header" && values["in"] != "query" {
 			return brokenLock("the flow's credential " + named + " has no name or no value, or is in neither header nor query")
 		}
 		return l
-	case "hmac":
-		scheme, err := hmacScheme(values)
-		var verifier *Verifier
-		if err == nil {
-			verifier, err = scheme.Verifier(values["secret"], values["previousSecret"], values["secret2"])
+	case "gitlab":
+		if values["secret"] == "" {
+			return brokenLock("the flow's credential " + named + " has no secret")
 		}
-		if err != nil {
-			return brokenLock("the flow's credential " + named + ": " + err.Error())
-		}
-		return &lock{kind: "signed", verifier: verifier, publicURL: strings.TrimRight(publicURL, "/")}
+		return &lock{kind: "apiKey", name: gitLabToken, keys: hashes(values["secret"], values["previousSecret"])}
 	}
-	return brokenLock("the flow's credential " + named + " is of the unknown type " + credential.Type)
+	scheme, known := presets[credential.Type]
+	var err error
+	if credential.Type == "hmac" {
+		scheme, err = hmacScheme(values)
+	} else if !known {
+		return brokenLock("the flow's credential " + named + " is of the unknown type " + credential.Type)
+	}
+	var verifier *Verifier
+	if err == nil {
+		verifier, err = scheme.Verifier(values["secret"], values["previousSecret"], values["secret2"])
+	}
+	if err != nil {
+		return brokenLock("the flow's credential " + named + ": " + err.Error())
+	}
+	return &lock{kind: "signed", verifier: verifier, publicURL: strings.TrimRight(publicURL, "/")}
+}
+
+// hashes are those of the values that are there.
+func hashes(values ...string) [][sha256.Size]byte {
+	var all [][sha256.Size]byte
+	for _, v := range values {
+		if v != "" {
+			all = append(all, sha256.Sum256([]byte(v)))
+		}
+	}
+	return all
 }
 
 func brokenLock(detail string) *lock {
@@ -166,7 +190,11 @@ func (l *lock) basicOpens(value []byte) bool {
 	}
 	pair, err := base64.StdEncoding.Strict().AppendDecode(nil, bytes.TrimLeft(text, " "))
 	sum := sha256.Sum256(pair)
-	return err == nil && subtle.ConstantTimeCompare(sum[:], l.basic[:]) == 1
+	right := 0
+	for i := range l.basic {
+		right |= subtle.ConstantTimeCompare(sum[:], l.basic[i][:])
+	}
+	return err == nil && right == 1
 }
 
 func (l *lock) keyOpens(values [][]byte) *refusal {
@@ -178,7 +206,11 @@ func (l *lock) keyOpens(values [][]byte) *refusal {
 		return &refusal{status: 401, reason: ReasonUnauthenticated, detail: "the " + where + " " + l.name + " is wanted, once"}
 	}
 	sum := sha256.Sum256(values[0])
-	if subtle.ConstantTimeCompare(sum[:], l.key[:]) != 1 {
+	right := 0
+	for i := range l.keys {
+		right |= subtle.ConstantTimeCompare(sum[:], l.keys[i][:])
+	}
+	if right != 1 {
 		return &refusal{status: 401, reason: ReasonUnauthenticated, detail: "the " + where + " " + l.name + " is not the key"}
 	}
 	return nil

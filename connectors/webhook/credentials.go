@@ -39,29 +39,28 @@ const hmacSchema = `{
 
 // presets are the providers whose way of signing the edge knows by name: the user enters the secret, nothing else.
 var presets = [...]struct{ name, title, summary, secret string }{
-	{"standard-webhooks", "Standard Webhooks / Svix", "Signs what is sent, too", "Secret (whsec_…)"},
+	{"standard-webhooks", "Standard Webhooks", "Signs what is sent, too", "Secret (whsec_…)"},
+	{"svix", "Svix", "", "Secret (whsec_…)"},
 	{"github", "GitHub", "", "Webhook secret"},
 	{"gitlab", "GitLab", "", "Secret token"},
+	{"bitbucket", "Bitbucket", "", "Secret"},
 	{"stripe", "Stripe", "", "Signing secret (whsec_…)"},
 	{"shopify", "Shopify", "", "API secret key"},
 	{"slack", "Slack", "", "Signing secret"},
-	{"twilio", "Twilio", "", "Auth token"},
-	{"paypal", "PayPal", "", "Webhook ID"},
 	{"x", "X (Twitter)", "", "Consumer secret"},
 	{"meta", "Meta", "Facebook, Instagram, WhatsApp", "App secret"},
-	{"microsoft-graph", "Microsoft Graph", "", "Client state"},
 	{"zoom", "Zoom", "", "Secret token"},
 	{"square", "Square", "", "Signature key"},
 	{"twitch", "Twitch", "", "Secret"},
-	{"discord", "Discord", "", "Public key"},
-	{"sendgrid", "SendGrid", "", "Verification key"},
 	{"hubspot", "HubSpot", "", "Client secret"},
 	{"linear", "Linear", "", "Signing secret"},
 	{"typeform", "Typeform", "", "Secret"},
 	{"intercom", "Intercom", "", "Client secret"},
 	{"zendesk", "Zendesk", "", "Signing secret"},
-	{"mailgun", "Mailgun", "", "HTTP webhook signing key"},
 	{"paddle", "Paddle", "", "Secret key (pdl_ntfset_…)"},
+	{"dropbox", "Dropbox", "", "App secret"},
+	{"asana", "Asana", "", "X-Hook-Secret of the handshake"},
+	{"woocommerce", "WooCommerce", "", "Secret"},
 }
 
 func secretSchema(title string) json.RawMessage {
