@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/schemas"
 )
@@ -34,7 +36,7 @@ func prepareTopics(ctx context.Context, kafka []kgo.Opt, c *config, r schemas.Re
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("no answer from Kafka within 30 s"))
 	defer cancel()
 	admin := kadm.NewClient(client)
-	if err := reachable(ctx, admin, c, r); err != nil {
+	if err := reachable(ctx, client, c, r); err != nil {
 		return 0, err
 	}
 	if err := schemas.EnsureTopics(ctx, admin, c.topics(), c.Partitions, r); err != nil {
@@ -56,15 +58,38 @@ func prepareTopics(ctx context.Context, kafka []kgo.Opt, c *config, r schemas.Re
 	return schemas.PartitionsOf(ctx, admin, c.topics())
 }
 
-func reachable(ctx context.Context, admin *kadm.Client, c *config, r schemas.Replication) error {
-	brokers, err := admin.ListBrokers(ctx)
+func reachable(ctx context.Context, client *kgo.Client, c *config, r schemas.Replication) error {
+	brokers, err := kadm.NewClient(client).ListBrokers(ctx)
 	if err != nil {
 		return fmt.Errorf("the Kafka brokers %v are not reachable: %w; check SLUICE_KAFKA_BROKERS, and that the brokers run", c.KafkaBrokers, err)
 	}
 	if len(brokers) < int(r.Factor) {
-		return fmt.Errorf("there are %d Kafka brokers, and %d are needed so that one may die without losing a hook; `sluice dev` needs none", len(brokers), r.Factor)
+		return fmt.Errorf("the cluster has %d of the %d Kafka brokers that it takes for one to die without losing a hook; `sluice dev` needs none", len(brokers), r.Factor)
 	}
-	return nil
+	if r == development {
+		return nil
+	}
+	return fencing(ctx, client)
+}
+
+// fencing refuses brokers whose transactions have the holes that KIP-890
+// closed: there, a record of a zombie can end up in its successor's transaction.
+func fencing(ctx context.Context, client *kgo.Client) error {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "sluice", "1"
+	resp, err := req.RequestWith(ctx, client)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("asking Kafka for its features: %w", err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == "transaction.version" && f.MaxVersionLevel >= 2 {
+			return nil
+		}
+	}
+	return errors.New("the Kafka brokers have no transaction.version 2: use Kafka 4.0 or later, and `kafka-features.sh upgrade --feature transaction.version=2`")
 }
 
 func topicsCommand() *cobra.Command {
@@ -93,7 +118,7 @@ func topicsCommand() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
 			admin := kadm.NewClient(client)
-			if err := reachable(ctx, admin, c, safe); err != nil {
+			if err := reachable(ctx, client, c, safe); err != nil {
 				return err
 			}
 			if !checkOnly {

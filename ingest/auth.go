@@ -63,12 +63,12 @@ func newLock(named string, credential *schemas.CredentialEntry, values map[strin
 		if values["secret"] == "" {
 			return brokenLock("the flow's credential " + named + " has no secret")
 		}
-		return &lock{kind: "apiKey", name: gitLabToken, keys: hashes(values["secret"], values["previousSecret"])}
+		return &lock{kind: "apiKey", name: GitLabToken, keys: hashes(values["secret"], values["previousSecret"])}
 	}
 	scheme, known := presets[credential.Type]
 	var err error
 	if credential.Type == "hmac" {
-		scheme, err = hmacScheme(values)
+		scheme, err = HMACScheme(values)
 	} else if !known {
 		return brokenLock("the flow's credential " + named + " is of the unknown type " + credential.Type)
 	}
@@ -97,9 +97,9 @@ func brokenLock(detail string) *lock {
 	return &lock{broken: &refusal{status: 401, reason: ReasonCredential, detail: "this flow cannot authenticate anyone at present", cause: detail}}
 }
 
-// hmacScheme fills a scheme in from the values of a credential of type hmac.
+// HMACScheme fills a scheme in from the values of a credential of type hmac.
 // Its Verifier checks what is chosen from a list.
-func hmacScheme(values map[string]string) (Scheme, error) {
+func HMACScheme(values map[string]string) (Scheme, error) {
 	or := func(name, otherwise string) string {
 		if v := values[name]; v != "" {
 			return v

@@ -1,6 +1,10 @@
 package ingest
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // fiveMinutes is how far most providers let a timestamp be from now.
 const fiveMinutes = 5 * time.Minute
@@ -49,5 +53,14 @@ var presets = map[string]Scheme{
 		TimestampHeader: "x-zm-request-timestamp", Tolerance: fiveMinutes, Template: "v0:{timestamp}:{body}"},
 }
 
-// gitLabToken is the header that GitLab sends its secret in, as it is.
-const gitLabToken = "X-Gitlab-Token"
+// Preset is a provider's scheme by the name of its credential type.
+func Preset(name string) (Scheme, bool) {
+	s, ok := presets[name]
+	return s, ok
+}
+
+// PresetNames lists the providers whose scheme is known, in order.
+func PresetNames() []string { return slices.Sorted(maps.Keys(presets)) }
+
+// GitLabToken is the header that GitLab sends its secret in, as it is.
+const GitLabToken = "X-Gitlab-Token"
