@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -45,7 +46,18 @@ func main() {
 	file := flag.String("json", "", "also write the lines to this `FILE`")
 	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, binary, mapping")
 	binary := flag.String("binary", "bin/sluice", "the `FILE` that make build leaves")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of what runs in this process to this `FILE`")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		defer f.Close()
+		pprof.StartCPUProfile(f)
+		defer pprof.StopCPUProfile()
+	}
 	s := settings{rounds: 5, slice: 2 * time.Second, hooks: 20_000, binary: *binary}
 	if *short {
 		s = settings{rounds: 2, slice: time.Second, hooks: 4_000, binary: *binary}
@@ -54,6 +66,7 @@ func main() {
 	defer stop()
 	if err := bench(ctx, s, *only, *file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		pprof.StopCPUProfile()
 		os.Exit(1)
 	}
 }
