@@ -23,6 +23,7 @@ type Reason string
 const (
 	ReasonAccepted         Reason = "accepted"
 	ReasonChecked          Reason = "checked"     // HEAD
+	ReasonHandshake        Reason = "handshake"   // a provider asked for its URL
 	ReasonNotRunning       Reason = "not_running" // no such flow, or not running
 	ReasonNotFound         Reason = "not_found"   // no hook's path
 	ReasonUnauthenticated  Reason = "unauthenticated"

@@ -24,7 +24,9 @@ type flow struct {
 	otherMethod *refusal
 	rate        *rate
 	answer      answer
-	replies     bool // the sender waits for an answer of the flow's own
+	handshake   handshake         // of the credential's provider
+	values      map[string]string // of the credential, for the handshake
+	replies     bool              // the sender waits for an answer of the flow's own
 }
 
 // flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
@@ -77,6 +79,9 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		rate:       parseRate(document.Rate),
 		answer:     newAnswer(document.Trigger.Respond),
 		replies:    document.Replies(),
+	}
+	if credential != nil && credential.Uses == "webhook" {
+		f.handshake, f.values = handshakes[credential.Type], secret
 	}
 	if credential != nil {
 		f.revision = max(f.revision, credential.Revision)

@@ -27,6 +27,7 @@ type request struct {
 	idText   string                // the ID, written
 	delivery *delivery             // nil until something is to be kept
 	waiter   <-chan *schemas.Reply // nil: the sender is answered at once
+	greeting *greeting             // nil: the request is a hook
 }
 
 // hook answers ANY /hook/FLOW_ID[/any/suffix].
@@ -38,6 +39,8 @@ func (e *Edge) hook(c *fiber.Ctx) error {
 	switch {
 	case refusal != nil:
 		e.refuse(&r, refusal)
+	case r.greeting != nil:
+		r.greeting.write(r.http)
 	case r.waiter != nil:
 		e.reply(&r)
 	default:
@@ -64,6 +67,14 @@ func (e *Edge) take(r *request) *refusal {
 		return flowRuns
 	}
 
+	// A provider that asks whether this URL is meant for it.
+	shake := r.flow.handshake
+	if shake.open != nil {
+		if r.greeting = shake.open(r.http, r.flow.values); r.greeting != nil {
+			return nil
+		}
+	}
+
 	// A true signature: every method, every kind of credential. What needs no
 	// body is checked before the body is read.
 	if refusal := r.flow.lock.beforeBody(r.http, r.began); refusal != nil {
@@ -75,6 +86,12 @@ func (e *Edge) take(r *request) *refusal {
 	}
 	if refusal := r.flow.lock.afterBody(r.http, r.body, r.began); refusal != nil {
 		return refusal
+	}
+
+	if shake.signed != nil {
+		if r.greeting = shake.signed(r.http, r.body, r.flow.values); r.greeting != nil {
+			return nil
+		}
 	}
 
 	// A whole body, by a method that the flow takes, within its rate.
@@ -113,6 +130,9 @@ func flowID(http *fasthttp.RequestCtx) []byte {
 func (e *Edge) finish(r *request, refusal *refusal) {
 	took := time.Since(r.began)
 	reason := ReasonAccepted
+	if r.greeting != nil {
+		reason = ReasonHandshake
+	}
 	if refusal != nil {
 		reason = refusal.reason
 	}

@@ -15,7 +15,11 @@ func credentials() []connectors.CredentialType {
 		{Name: "hmac", Title: "HMAC verification", Summary: "A signature of the payload", Schema: json.RawMessage(hmacSchema)},
 	}
 	for _, p := range presets {
-		list = append(list, connectors.CredentialType{Name: p.name, Title: p.title, Summary: p.summary, Schema: secretSchema(p.secret)})
+		schema := secretSchema(p.secret)
+		if p.name == "meta" {
+			schema = metaSchema
+		}
+		list = append(list, connectors.CredentialType{Name: p.name, Title: p.title, Summary: p.summary, Schema: schema})
 	}
 	return list
 }
@@ -73,3 +77,12 @@ func secretSchema(title string) json.RawMessage {
   }
 }`)
 }
+
+var metaSchema = json.RawMessage(`{
+  "type": "object", "required": ["secret"], "additionalProperties": false,
+  "properties": {
+    "secret": {"type": "string", "title": "App secret", "minLength": 1, "format": "password", "writeOnly": true},
+    "previousSecret": {"type": "string", "title": "Previous secret", "description": "Still accepted from senders while they change over", "format": "password", "writeOnly": true},
+    "verifyToken": {"type": "string", "title": "Verify token", "description": "the text that is entered beside the URL when the webhook is set up", "format": "password", "writeOnly": true}
+  }
+}`)
