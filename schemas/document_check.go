@@ -319,7 +319,6 @@ type feature struct {
 var unavailable = []feature{
 	{inSteps("each", ""), "each is not available in this version", "send the list to one step instead"},
 	{inSteps("onUnknown", "retry"), "onUnknown other than retry is not available in this version", "leave it out"},
-	{inFlow(`"none"`, "order"), "order other than none is not available in this version", "leave it out"},
 	{inFlow("1", "shards"), "shards other than 1 is not available in this version", "leave it out"},
 }
 

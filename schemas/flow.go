@@ -24,6 +24,19 @@ type Flow struct {
 	Steps       []Step   `json:"steps"`
 }
 
+// OrderBy says what keeps executions in order: "none", "flow", or "key" with
+// the expression of the key.
+func (f *Flow) OrderBy() (by, key string) {
+	switch order := f.Order.(type) {
+	case string:
+		return order, ""
+	case map[string]any:
+		key, _ := order["key"].(string)
+		return "key", key
+	}
+	return "none", ""
+}
+
 // Trigger is what starts an execution.
 type Trigger struct {
 	Uses       string          `json:"uses"`

@@ -58,6 +58,11 @@ func (s *session) commit(ctx context.Context) error {
 				s.metrics.open.Dec()
 			}
 			delete(e.partition.executions, e.id)
+			// Not before this is durable: or a crash would do this execution's
+			// last effect again, after the next one's first.
+			if next := e.partition.lanes.leave(e); next != nil {
+				s.proceed(next)
+			}
 			continue
 		}
 		if !e.stored {
@@ -71,6 +76,7 @@ func (s *session) commit(ctx context.Context) error {
 			s.begin(e, i)
 		}
 	}
+	s.pumpAll()
 	return nil
 }
 

@@ -27,6 +27,7 @@ type plan struct {
 	steps   []stepPlan
 	timeout time.Duration // of a whole execution; 0: none
 	dedupe  *dedupe       // nil: every hook runs
+	order   order
 	// What a waiting sender is answered when the execution ends.
 	onSuccess, onFailure respond
 }
@@ -87,6 +88,9 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 		if p.dedupe.key, err = engine.Compile(strings.TrimPrefix(d.Key, "=")); err != nil {
 			return nil, fmt.Errorf("dedupe: reading its key: %w", err)
 		}
+	}
+	if p.order, err = newOrder(v.Flow, engine); err != nil {
+		return nil, err
 	}
 	if p.onSuccess, p.onFailure, err = newResponds(v.Flow, engine); err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 		}
 		s.hooksID = topics[s.opts.Topics.Hooks()].ID
 	}
-	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}}
+	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}, lanes: lanes{}}
 	var err error
 	// The offset first: it waits until the last owner's transaction is decided.
 	if p.position, err = s.committedOffset(ctx, number); err != nil {
@@ -73,7 +73,9 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 		}
 		p.executions[e.id] = e
 		s.metrics.open.Inc()
-		s.recover(e)
+		if p.lanes.join(e) {
+			s.recover(e)
+		}
 	}
 	return p, nil
 }
@@ -129,6 +131,11 @@ func (s *session) recover(e *execution) {
 			}
 		}
 	}
+	s.proceed(e)
+}
+
+// proceed queues an execution that nothing holds any more.
+func (s *session) proceed(e *execution) {
 	s.enqueue(e)
 	if s.stale == nil {
 		s.stale = map[string]bool{}

@@ -69,6 +69,7 @@ type partition struct {
 	position   int64 // of the next hook to be polled
 	executions map[schemas.ExecutionID]*execution
 	deliveries *deliveries
+	lanes      lanes
 	leaving    bool // it is being handed over: nothing begins any more
 }
 
@@ -324,8 +325,11 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		s.endDuplicate(e, first)
 		return nil
 	}
-	s.enqueue(e)
-	s.pump(e.x.FlowId)
+	e.x.OrderKey = s.orderKey(ctx, e.hook)
+	if p.lanes.join(e) {
+		s.enqueue(e)
+		s.pump(e.x.FlowId)
+	}
 	return nil
 }
 

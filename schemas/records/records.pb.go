@@ -942,7 +942,10 @@ type Execution struct {
 	// W3C trace context of the hook.
 	Traceparent string `protobuf:"bytes,11,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Where the sender waits for an answer (schemas.ReplyTo), or empty.
-	ReplyTo       string `protobuf:"bytes,12,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	ReplyTo string `protobuf:"bytes,12,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// Executions of a flow with the same order key run one after the other, in
+	// the order of their hooks. 16 bytes, or empty: no order.
+	OrderKey      []byte `protobuf:"bytes,13,opt,name=order_key,json=orderKey,proto3" json:"order_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1061,6 +1064,13 @@ func (x *Execution) GetReplyTo() string {
 	return ""
 }
 
+func (x *Execution) GetOrderKey() []byte {
+	if x != nil {
+		return x.OrderKey
+	}
+	return nil
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -1129,7 +1139,7 @@ const file_records_proto_rawDesc = "" +
 	"\x06output\x18\x03 \x01(\fR\x06output\x124\n" +
 	"\afailure\x18\x04 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\x12\x19\n" +
 	"\bretry_at\x18\x05 \x01(\x03R\aretryAt\x12\x19\n" +
-	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\x9b\x04\n" +
+	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\xb8\x04\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1144,7 +1154,8 @@ const file_records_proto_rawDesc = "" +
 	"\x05steps\x18\n" +
 	" \x03(\v2'.sluice.records.v1.Execution.StepsEntryR\x05steps\x12 \n" +
 	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x12\x19\n" +
-	"\breply_to\x18\f \x01(\tR\areplyTo\x1aV\n" +
+	"\breply_to\x18\f \x01(\tR\areplyTo\x12\x1b\n" +
+	"\torder_key\x18\r \x01(\fR\borderKey\x1aV\n" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +

@@ -1,0 +1,105 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sluice/connectors/mapping"
+	"sluice/schemas"
+)
+
+// order is a flow's order made ready. The zero order keeps none.
+type order struct {
+	whole bool                // the whole flow is one lane
+	key   *mapping.Expression // a lane per key
+}
+
+func newOrder(flow *schemas.Flow, engine *mapping.Engine) (order, error) {
+	switch by, key := flow.OrderBy(); by {
+	case "flow":
+		return order{whole: true}, nil
+	case "key":
+		compiled, err := engine.Compile(strings.TrimPrefix(key, "="))
+		if err != nil {
+			return order{}, fmt.Errorf("order: reading its key: %w", err)
+		}
+		return order{key: compiled}, nil
+	}
+	return order{}, nil
+}
+
+// orderKey is the lane of a hook, as its snapshot has it: a hash of the flow
+// and the key, or nothing where it is in no order. A hook without a key, or
+// one whose key cannot be evaluated, is in no order.
+func (s *session) orderKey(ctx context.Context, h *loadedHook) []byte {
+	version := s.opts.Catalog.Flow(h.Flow).Latest()
+	if by, _ := version.Flow.OrderBy(); by == "none" || by == "" {
+		return nil
+	}
+	plan, err := s.planFor(h.Flow, version.Number)
+	if err != nil {
+		return nil // it fails when it starts, and says why
+	}
+	text := []byte("flow")
+	if plan.order.key != nil {
+		value, defined, err := plan.order.key.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+		if err != nil || !defined || value == nil {
+			return nil
+		}
+		if text, err = mapping.Encode(value); err != nil {
+			return nil
+		}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", h.Flow, text))
+	return sum[:16]
+}
+
+// lanes are the open executions of a partition by their order key, each lane
+// in the order of the hooks. The first of a lane may run; the others wait, in
+// state like every other wait, until it has ended and that is durable. So a
+// retry holds up its own key and no other.
+type lanes map[string][]*execution
+
+// join puts an execution at the end of its lane and reports whether it may run.
+func (l lanes) join(e *execution) bool {
+	if len(e.x.OrderKey) == 0 {
+		return true
+	}
+	key := string(e.x.OrderKey)
+	l[key] = append(l[key], e)
+	if len(l[key]) == 1 {
+		return true
+	}
+	if len(l[key]) > maxLoaded {
+		e.hook = nil
+	}
+	return false
+}
+
+// leave takes an execution that has ended out of its lane, and returns the one
+// that may run now, if that changed.
+func (l lanes) leave(e *execution) *execution {
+	if len(e.x.OrderKey) == 0 {
+		return nil
+	}
+	key := string(e.x.OrderKey)
+	lane := l[key]
+	at := slices.Index(lane, e)
+	if at < 0 {
+		return nil
+	}
+	if at > 0 { // it was cancelled while it waited
+		l[key] = slices.Delete(lane, at, at+1)
+		return nil
+	}
+	lane[0] = nil
+	if lane = lane[1:]; len(lane) == 0 {
+		delete(l, key)
+		return nil
+	}
+	l[key] = lane
+	return lane[0]
+}
