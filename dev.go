@@ -77,8 +77,8 @@ func dev(ctx context.Context, c *config, withDemo bool) error {
 
 	as := served{roles: []string{"ingest", "run", "runlog", "console"}, replication: development, dev: true}
 	as.ready = func(ctx context.Context, p *process) error {
-		fmt.Printf("\nSluice is ready.\n  hooks  %s/hook/FLOW_ID\n  API    http://%s\n  Kafka  %s\n",
-			p.publicURL(), c.ConsoleAddr, strings.Join(c.KafkaBrokers, ","))
+		fmt.Printf("\nSluice is ready.\n  hooks       %s/hook/FLOW_ID\n  API         http://%s\n  Kafka       %s\n  ClickHouse  %s\n",
+			p.publicURL(), c.ConsoleAddr, strings.Join(c.KafkaBrokers, ","), c.ClickHouseURL)
 		return nil
 	}
 	if withDemo {
@@ -162,7 +162,7 @@ func startDemo(ctx context.Context, p *process, store *petstore) error {
 	if err := p.apply(ctx, documents); err != nil {
 		return fmt.Errorf("applying the demo flow: %w", err)
 	}
-	fmt.Printf(`  Petstore  %s   (api-key: %s)
+	fmt.Printf(`  Petstore    %s   (api-key: %s)
 
 Try it:
   curl -X POST %s/hook/pets -H 'Content-Type: application/json' -d '{"petname": "Gromit", "petstatus": "Sold"}'

@@ -20,6 +20,7 @@ import (
 
 	"sluice/connectors/petstore/demo"
 	"sluice/deploy/local/localtest"
+	"sluice/schemas/clickhouse"
 )
 
 // binary is the program as it is shipped, built once, when the first test
@@ -343,7 +344,7 @@ func (in *installation) petstoreFor() *demo.Server {
 }
 
 func TestTheTutorialOnThreeRealBrokers(t *testing.T) {
-	in, _ := clustered(t)
+	in, c := clustered(t)
 	pets := in.petstoreFor()
 	in.must("topics")
 	p := in.start(nil, "serve")
@@ -359,6 +360,30 @@ func TestTheTutorialOnThreeRealBrokers(t *testing.T) {
 		t.Errorf("the query printed %q", out)
 	}
 	in.must("doctor")
+
+	// The history is lost, and made again from Kafka by one command.
+	conn, err := clickhouse.Open(c.history.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, table := range []string{"runlog_executions", "runlog_steps", "runlog_hooks"} {
+		if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if items := in.list("pets"); len(items) != 0 {
+		t.Fatalf("%d executions are left of the lost history", len(items))
+	}
+	in.must("runlog", "rebuild")
+	for _, listed := range in.list("pets") {
+		if x := in.execution(listed.ID); x.Status != "succeeded" || len(x.Steps) != 2 {
+			t.Errorf("after the rebuild execution %s is %s with %d steps", x.ID, x.Status, len(x.Steps))
+		}
+	}
+	if got := in.query("SELECT count(), (SELECT count() FROM steps), (SELECT count() FROM hooks) FROM executions"); len(got) != 3 || got[0] != 3 || got[1] != 6 || got[2] != 3 {
+		t.Errorf("executions, steps and hooks after the rebuild: %v, want 3, 6 and 3", got)
+	}
 	p.stop()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,9 @@ func runlogCommand() *cobra.Command {
 			kafka, err := c.kafka()
 			if err != nil {
 				return err
+			}
+			if c.ClickHouseURL == "" {
+				return errors.New("SLUICE_CLICKHOUSE_URL is not set: give the ClickHouse that has the history; `sluice dev` prints the address of its own")
 			}
 			log, err := newLogger(c.LogLevel)
 			if err != nil {
