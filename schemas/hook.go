@@ -28,7 +28,13 @@ type Hook struct {
 	Method, Path, Query string            // ce_method, ce_path, ce_query
 	Headers             map[string]string // ce_httpheaders: names in lower case, without what authenticates; bytes that are not UTF-8 are U+FFFD
 	ContentType         string            // content-type
-	Body                []byte
+	Body                []byte            // in the record; empty when BodyRef says where it is
+	// BodyRef is where the body is when it is not in the record (ce_bodyref).
+	BodyRef *BodyRef
+	// Files are the files in the body, in their order (ce_files): the parts of a
+	// multipart body that are files, or the whole body when its content type is
+	// none that is parsed. A hook with files has a BodyRef.
+	Files []File
 
 	// Control is the offset of the control log up to which the writer had read
 	// when it accepted the hook (ce_control). A reader waits until it has read
@@ -48,10 +54,32 @@ type Hook struct {
 	Offset    int64
 }
 
+// MaxInlineBody is the largest body, in bytes, that is kept in the record
+// itself. Larger ones, and files of any size, are in the blob store.
+const MaxInlineBody = 256 << 10
+
+// BodyRef names a body in the blob store.
+type BodyRef struct {
+	Blob   string `json:"blob"`   // its name in the store
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // lower-case hex
+}
+
+// File is a file in a hook's body: Size bytes from Offset on of the blob that
+// the hook's BodyRef names.
+type File struct {
+	Field       string `json:"field,omitempty"` // of the form; empty when the body is the file
+	Name        string `json:"name"`            // the last segment of the name that the sender gave, or made up
+	ContentType string `json:"contentType"`
+	Size        int64  `json:"size"`
+	SHA256      string `json:"sha256"` // lower-case hex
+	Offset      int64  `json:"offset"`
+}
+
 // Record makes the Kafka record. The topic is left to the caller; the
 // partition is the ID's.
 func (h *Hook) Record() (*kgo.Record, error) {
-	headers := make([]kgo.RecordHeader, 0, 14)
+	headers := make([]kgo.RecordHeader, 0, 16)
 	add := func(k, v string) {
 		if v != "" {
 			headers = append(headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
@@ -72,6 +100,20 @@ func (h *Hook) Record() (*kgo.Record, error) {
 			return nil, fmt.Errorf("encoding request headers: %w", err)
 		}
 		headers = append(headers, kgo.RecordHeader{Key: "ce_httpheaders", Value: b})
+	}
+	for _, part := range []struct {
+		header string
+		value  any
+		there  bool
+	}{{"ce_bodyref", h.BodyRef, h.BodyRef != nil}, {"ce_files", h.Files, len(h.Files) > 0}} {
+		if !part.there {
+			continue
+		}
+		b, err := json.Marshal(part.value)
+		if err != nil {
+			return nil, fmt.Errorf("encoding header %s: %w", part.header, err)
+		}
+		headers = append(headers, kgo.RecordHeader{Key: part.header, Value: b})
 	}
 	add("ce_control", strconv.FormatInt(h.Control, 10))
 	if !h.ReplayOf.IsZero() {
@@ -119,6 +161,10 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Query = v
 		case "ce_httpheaders":
 			err = json.Unmarshal(header.Value, &h.Headers)
+		case "ce_bodyref":
+			err = json.Unmarshal(header.Value, &h.BodyRef)
+		case "ce_files":
+			err = json.Unmarshal(header.Value, &h.Files)
 		case "ce_control":
 			h.Control, err = strconv.ParseInt(v, 10, 64)
 		case "ce_replayof":

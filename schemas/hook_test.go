@@ -24,6 +24,10 @@ func drawHook(t *rapid.T) *Hook {
 		Control: rapid.Int64Range(0, 1<<60).Draw(t, "control"), TraceParent: rapid.String().Draw(t, "trace"),
 		Topic: "hooks", Partition: partition, Offset: rapid.Int64Range(0, 1<<60).Draw(t, "offset"),
 	}
+	if rapid.Bool().Draw(t, "elsewhere") {
+		h.Body, h.BodyRef = nil, &BodyRef{Blob: rapid.String().Draw(t, "blob"), Size: rapid.Int64Range(0, 1<<40).Draw(t, "size"), SHA256: "00"}
+		h.Files = []File{{Field: rapid.String().Draw(t, "field"), Name: rapid.String().Draw(t, "name"), Size: 3, Offset: rapid.Int64Range(0, 1<<40).Draw(t, "at")}}
+	}
 	if rapid.Bool().Draw(t, "replay") {
 		h.ReplayOf = NewExecutionID(at, partition)
 	}
