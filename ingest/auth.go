@@ -164,14 +164,33 @@ func (l *lock) afterBody(http *fasthttp.RequestCtx, body []byte, now time.Time) 
 	if l.kind != "signed" {
 		return nil
 	}
-	m := Message{Method: string(http.Method()), Header: http.Request.Header.PeekAll, Body: body}
-	if l.verifier.uses("url") {
+	m := l.message(http)
+	m.Body = body
+	return unproven(l.verifier.Verify(m, now))
+}
+
+// begin takes the place of afterBody for a body that is checked while it
+// comes: the body is written to the Proof, and its End is the answer, to be
+// passed to unproven. The Proof is nil when nothing is signed, and when the
+// scheme needs the whole body: then afterBody is asked.
+func (l *lock) begin(http *fasthttp.RequestCtx, now time.Time) (*Proof, *refusal) {
+	if l.kind != "signed" || !l.verifier.Streams() {
+		return nil, nil
+	}
+	proof, err := l.verifier.Begin(l.message(http), now)
+	return proof, unproven(err)
+}
+
+// message is a request without its body. It lives as long as the request.
+func (l *lock) message(http *fasthttp.RequestCtx) Message {
+	m := Message{Method: string(http.Method()), Header: http.Request.Header.PeekAll}
+	if l.verifier.signsURL() {
 		m.URL = l.publicURL + string(http.RequestURI())
 		if l.publicURL == "" {
 			m.URL = http.URI().String()
 		}
 	}
-	return unproven(l.verifier.Verify(m, now))
+	return m
 }
 
 func unproven(err error) *refusal {

@@ -51,7 +51,7 @@ var handshakes = map[string]handshake{
 		if !http.IsGet() || values["secret"] == "" || !isToken(token) {
 			return nil
 		}
-		return object(map[string]string{"response_token": "sha256=" + base64.StdEncoding.EncodeToString(keyed(values["secret"], token))})
+		return object(map[string]string{"response_token": "sha256=" + base64.StdEncoding.EncodeToString(signedWith(values["secret"], token))})
 	}},
 	// Slack, Events API, "URL verification handshake".
 	"slack": {signed: func(_ *fasthttp.RequestCtx, body []byte, _ map[string]string) *greeting {
@@ -80,7 +80,7 @@ var handshakes = map[string]handshake{
 		if json.Unmarshal(body, &ask) != nil || ask.Event != "endpoint.url_validation" || *token == "" {
 			return nil
 		}
-		return object(map[string]string{"plainToken": *token, "encryptedToken": hex.EncodeToString(keyed(values["secret"], []byte(*token)))})
+		return object(map[string]string{"plainToken": *token, "encryptedToken": hex.EncodeToString(signedWith(values["secret"], []byte(*token)))})
 	}},
 }
 
@@ -107,7 +107,7 @@ func object(members map[string]string) *greeting {
 	return &greeting{"application/json", body}
 }
 
-func keyed(secret string, text []byte) []byte {
+func signedWith(secret string, text []byte) []byte {
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write(text)
 	return m.Sum(nil)
