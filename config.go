@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,6 +39,7 @@ type config struct {
 	IngestAddr       string
 	ConsoleAddr      string
 	PublicURL        string
+	TrustedProxies   []netip.Prefix
 	APIToken         string
 	Instance         string
 	AllowedAddresses []outgoing.Allowed
@@ -69,6 +71,7 @@ var settings = []setting{
 	{name: "ingest-addr", fallback: ":8080", help: "the public listener: hooks alone"},
 	{name: "console-addr", fallback: "127.0.0.1:8090", help: "the private listener: API, metrics, health"},
 	{name: "public-url", help: "how senders reach the public listener, such as https://hooks.example.com"},
+	{name: "trusted-proxies", help: "the proxies before the public listener whose X-Forwarded-Proto, X-Forwarded-Host and Forwarded are believed, such as 10.0.0.0/8, comma separated"},
 	{name: "api-token", secret: true, help: "what the private listener's API demands as a bearer token"},
 	{name: "instance", help: "a name for this process among the others, the same after a restart; made and kept in the data folder when absent"},
 	{name: "allow-addresses", help: "private networks that flows may call, such as 10.1.0.0/16 or 10.2.3.4:8443, comma separated"},
@@ -130,6 +133,16 @@ func readConfig(flags *pflag.FlagSet) (*config, error) {
 	c.Partitions = int32(n)
 	if c.ReplyTimeout, err = time.ParseDuration(value["reply-timeout"]); err != nil || c.ReplyTimeout <= 0 {
 		problems = append(problems, fmt.Errorf("reply-timeout: want a duration such as 25s, have %q", value["reply-timeout"]))
+	}
+	for _, text := range list(value["trusted-proxies"]) {
+		prefix, err := netip.ParsePrefix(text)
+		if address, single := netip.ParseAddr(text); single == nil {
+			prefix, err = address.Prefix(address.BitLen())
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("trusted-proxies: want networks such as 10.0.0.0/8, have %q", text))
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
 	}
 	for _, text := range list(value["allow-addresses"]) {
 		allowed, err := outgoing.ParseAllowed(text)

@@ -240,7 +240,7 @@ func (p *process) stages() ([]stage, error) {
 	var stages []stage
 	if p.has("ingest") {
 		p.edge = ingest.New(ingest.Options{
-			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
+			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
 			Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: p.registry, Logger: p.log,
 		})
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})

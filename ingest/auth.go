@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -27,12 +25,12 @@ type lock struct {
 	query bool                // the API key is in the query
 	keys  [][sha256.Size]byte // of the API key, and of the one before during a change
 
-	verifier  *Verifier
-	publicURL string // scheme and host that senders know; empty: what they sent
+	verifier *Verifier
+	site     *site
 }
 
 // newLock reads a credential that a flow names; an empty name is No Auth.
-func newLock(named string, credential *schemas.CredentialEntry, values map[string]string, publicURL string) *lock {
+func newLock(named string, credential *schemas.CredentialEntry, values map[string]string, at *site) *lock {
 	switch {
 	case named == "":
 		return &lock{kind: "none"}
@@ -65,21 +63,18 @@ func newLock(named string, credential *schemas.CredentialEntry, values map[strin
 		}
 		return &lock{kind: "apiKey", name: GitLabToken, keys: hashes(values["secret"], values["previousSecret"])}
 	}
-	scheme, known := presets[credential.Type]
-	var err error
-	if credential.Type == "hmac" {
-		scheme, err = HMACScheme(values)
-	} else if !known {
+	scheme, known, err := CredentialScheme(credential.Type, values)
+	if !known {
 		return brokenLock("the flow's credential " + named + " is of the unknown type " + credential.Type)
 	}
 	var verifier *Verifier
 	if err == nil {
-		verifier, err = scheme.Verifier(values["secret"], values["previousSecret"], values["secret2"])
+		verifier, err = scheme.VerifierWith(at.certificates, values["secret"], values["previousSecret"], values["secret2"])
 	}
 	if err != nil {
 		return brokenLock("the flow's credential " + named + ": " + err.Error())
 	}
-	return &lock{kind: "signed", verifier: verifier, publicURL: strings.TrimRight(publicURL, "/")}
+	return &lock{kind: "signed", verifier: verifier, site: at}
 }
 
 // hashes are those of the values that are there.
@@ -114,20 +109,11 @@ func HMACScheme(values map[string]string) (Scheme, error) {
 		TimestampHeader: values["timestampHeader"],
 		Template:        or("template", "{body}"),
 	}
+	var err error
 	if s.TimestampHeader != "" {
-		s.Tolerance = 5 * time.Minute
-		if text := values["tolerance"]; text != "" {
-			d, err := time.ParseDuration(text)
-			if err != nil {
-				d, err = time.ParseDuration(text + "s")
-			}
-			if err != nil || d <= 0 {
-				return s, fmt.Errorf("tolerance %q: want a duration such as 5m", text)
-			}
-			s.Tolerance = d
-		}
+		s.Tolerance, err = parseTolerance(values["tolerance"], fiveMinutes)
 	}
-	return s, nil
+	return s, err
 }
 
 var basicChallenge = &refusal{status: 401, reason: ReasonUnauthenticated, detail: "user name and password are wanted", challenge: true}
@@ -185,10 +171,7 @@ func (l *lock) begin(http *fasthttp.RequestCtx, now time.Time) (*Proof, *refusal
 func (l *lock) message(http *fasthttp.RequestCtx) Message {
 	m := Message{Method: string(http.Method()), Header: http.Request.Header.PeekAll}
 	if l.verifier.signsURL() {
-		m.URL = l.publicURL + string(http.RequestURI())
-		if l.publicURL == "" {
-			m.URL = http.URI().String()
-		}
+		m.URL = l.site.url(http)
 	}
 	return m
 }

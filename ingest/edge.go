@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -39,8 +40,15 @@ type Options struct {
 	Listener net.Listener // used instead of Addr when given; Run closes it
 
 	// PublicURL is the scheme and host that senders know, such as
-	// https://hooks.example.com, for signatures that cover the URL.
+	// https://hooks.example.com, and the path before /hook if there is one, for
+	// signatures that cover the URL.
 	PublicURL string
+	// TrustedProxies are the peers whose X-Forwarded-Proto, X-Forwarded-Host
+	// and Forwarded say what URL the sender called, where PublicURL is empty.
+	TrustedProxies []netip.Prefix
+	// Certificates is where senders' certificates come from, by default the
+	// address that a request names and its scheme allows.
+	Certificates *Certificates
 
 	Catalog    Catalog        // required
 	Kafka      []kgo.Opt      // how to reach the brokers: seeds, TLS, SASL
@@ -101,6 +109,9 @@ func (o Options) withDefaults() Options {
 	duration(&o.ReplyTimeout, 25*time.Second)
 	if o.Topics.Prefix == "" {
 		o.Topics = schemas.DefaultTopics
+	}
+	if o.Certificates == nil {
+		o.Certificates = NewCertificates(nil, nil)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -74,14 +74,11 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		partition:  schemas.PartitionOf(entry.ID, o.Partitions),
 		key:        []byte(entry.ID),
 		source:     []byte("/hook/" + entry.ID),
-		lock:       newLock(document.Trigger.Credential, credential, secret, o.PublicURL),
+		lock:       newLock(document.Trigger.Credential, credential, secret, o.site()),
 		methods:    []string{"GET", "POST"},
 		rate:       parseRate(document.Rate),
 		answer:     newAnswer(document.Trigger.Respond),
 		replies:    document.Replies(),
-	}
-	if credential != nil && credential.Uses == "webhook" {
-		f.handshake, f.values = handshakes[credential.Type], secret
 	}
 	if credential != nil {
 		f.revision = max(f.revision, credential.Revision)
@@ -94,6 +91,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		detail: "this flow takes " + strings.Join(f.methods, " and "),
 		allow:  strings.Join(append([]string{"HEAD"}, f.methods...), ", "),
 	}
+	f.setHandshake(document.Trigger.Credential, credential, secret)
 	return f
 }
 

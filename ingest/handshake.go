@@ -8,13 +8,19 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"sluice/schemas"
 )
 
 // greeting answers a provider that asks, before it sends hooks, whether this
 // URL is meant for it. It makes no execution.
 type greeting struct {
+	status      int               // 0: 200
+	header      map[string]string // more than the content type
 	contentType string
 	body        []byte
 }
@@ -31,6 +37,51 @@ type handshake struct {
 }
 
 var handshakes = map[string]handshake{
+	// Asana, Webhooks, "The webhook \"handshake\"". To echo a secret is to agree
+	// to a subscription: it is done for the secret that the credential holds,
+	// and for another one only while the credential says so. What is echoed is
+	// not believed: hooks are checked by the credential's secrets alone.
+	"asana": {open: func(http *fasthttp.RequestCtx, values map[string]string) *greeting {
+		shown := http.Request.Header.PeekAll("X-Hook-Secret")
+		if !http.IsPost() || len(shown) != 1 || !isToken(shown[0]) {
+			return nil
+		}
+		known := values["newWebhooks"] == "true"
+		for _, name := range secretNames {
+			secret := values[name]
+			known = secret != "" && subtle.ConstantTimeCompare(shown[0], []byte(secret)) == 1 || known
+		}
+		if !known {
+			return nil
+		}
+		return &greeting{header: map[string]string{"X-Hook-Secret": string(shown[0])}}
+	}},
+	// Discord, Interactions, "Acknowledging PING requests", and Webhook events,
+	// "Acknowledging PING payloads": there type 1 is an event.
+	"discord": {signed: func(_ *fasthttp.RequestCtx, body []byte, _ map[string]string) *greeting {
+		var ask struct {
+			Type  *int            `json:"type"`
+			Event json.RawMessage `json:"event"`
+		}
+		switch {
+		case json.Unmarshal(body, &ask) != nil || ask.Type == nil || ask.Event != nil:
+			return nil
+		case *ask.Type == 1:
+			return &greeting{contentType: "application/json", body: []byte(`{"type":1}`)}
+		case *ask.Type == 0:
+			return &greeting{status: 204}
+		}
+		return nil
+	}},
+	// Microsoft Graph, "Receive change notifications through webhooks",
+	// "notificationUrl validation".
+	"microsoft-graph": {open: func(http *fasthttp.RequestCtx, _ map[string]string) *greeting {
+		tokens := http.QueryArgs().PeekMulti("validationToken")
+		if !http.IsPost() && !http.IsGet() || len(tokens) != 1 || len(tokens[0]) == 0 {
+			return nil
+		}
+		return &greeting{contentType: plainText, body: append([]byte(nil), tokens[0]...)}
+	}},
 	// Dropbox, Webhooks reference, "The verification request".
 	"dropbox": {open: func(http *fasthttp.RequestCtx, _ map[string]string) *greeting {
 		return echo(http, "challenge")
@@ -59,7 +110,7 @@ var handshakes = map[string]handshake{
 		if json.Unmarshal(body, &ask) != nil || ask.Type != "url_verification" || ask.Challenge == "" {
 			return nil
 		}
-		return &greeting{plainText, []byte(ask.Challenge)}
+		return &greeting{contentType: plainText, body: []byte(ask.Challenge)}
 	}},
 	// Twitch, EventSub, "Responding to a challenge request".
 	"twitch": {signed: func(http *fasthttp.RequestCtx, body []byte, _ map[string]string) *greeting {
@@ -68,10 +119,10 @@ var handshakes = map[string]handshake{
 			json.Unmarshal(body, &ask) != nil || ask.Challenge == "" {
 			return nil
 		}
-		return &greeting{plainText, []byte(ask.Challenge)}
+		return &greeting{contentType: plainText, body: []byte(ask.Challenge)}
 	}},
 	// Zoom, Using webhooks, "Validate your webhook endpoint".
-	"zoom": {signed: func(_ *fasthttp.RequestCtx, body []byte, values map[string]string) *greeting {
+	"zoom": {signed: func(http *fasthttp.RequestCtx, body []byte, values map[string]string) *greeting {
 		var ask struct {
 			Event   string
 			Payload struct{ PlainToken string }
@@ -80,8 +131,75 @@ var handshakes = map[string]handshake{
 		if json.Unmarshal(body, &ask) != nil || ask.Event != "endpoint.url_validation" || *token == "" {
 			return nil
 		}
-		return object(map[string]string{"plainToken": *token, "encryptedToken": hex.EncodeToString(signedWith(values["secret"], []byte(*token)))})
+		secret := signingSecret("zoom", http, body, values)
+		return object(map[string]string{"plainToken": *token, "encryptedToken": hex.EncodeToString(signedWith(secret, []byte(*token)))})
 	}},
+}
+
+// secretNames are the values of a credential that hold its secrets, the one
+// that is used first.
+var secretNames = [...]string{"secret", "previousSecret", "secret2"}
+
+// signingSecret is the one of several secrets that a request was signed with,
+// which its sender wants to see used in the answer.
+func signingSecret(kind string, http *fasthttp.RequestCtx, body []byte, values map[string]string) string {
+	scheme := presets[kind]
+	scheme.Tolerance = 0 // was checked
+	m := Message{Method: string(http.Method()), Header: http.Request.Header.PeekAll, Body: body}
+	for _, name := range secretNames {
+		verifier, err := scheme.Verifier(values[name])
+		if err == nil && verifier.Verify(m, time.Time{}) == nil {
+			return values[name]
+		}
+	}
+	return values["secret"]
+}
+
+// setHandshake chooses how the flow's sender may ask for its URL. A type that
+// no provider stands behind answers the one of CloudEvents.
+func (f *flow) setHandshake(named string, credential *schemas.CredentialEntry, values map[string]string) {
+	kind := "none"
+	if named != "" {
+		if credential == nil || credential.Uses != "webhook" {
+			return
+		}
+		kind, f.values = credential.Type, values
+	}
+	switch kind {
+	case "none", "basic", "apiKey", "hmac", "standard-webhooks":
+		f.handshake = handshake{open: f.allowOrigin}
+	default:
+		f.handshake = handshakes[kind]
+	}
+}
+
+// allowOrigin answers the validation request of CloudEvents (HTTP 1.1 Web
+// Hooks for Event Delivery, section 4), which authenticates nobody: it only
+// says that events are expected here. An API key that is part of the URL has to
+// be right, because the URL is then another one. A callback is not called.
+func (f *flow) allowOrigin(http *fasthttp.RequestCtx, _ map[string]string) *greeting {
+	origins := http.Request.Header.PeekAll("WebHook-Request-Origin")
+	if string(http.Method()) != fasthttp.MethodOptions || len(origins) != 1 || !isOrigin(origins[0]) || !f.takes([]byte("POST")) {
+		return nil
+	}
+	if f.lock.kind == "" || f.lock.kind == "apiKey" && f.lock.query && f.lock.beforeBody(http, time.Time{}) != nil {
+		return nil
+	}
+	allowed := "*"
+	if f.rate != nil {
+		allowed = strconv.FormatInt(max(1, int64(time.Minute/f.rate.each)), 10)
+	}
+	return &greeting{header: map[string]string{
+		"WebHook-Allowed-Origin": string(origins[0]),
+		"WebHook-Allowed-Rate":   allowed,
+		"Allow":                  f.otherMethod.allow,
+	}}
+}
+
+func isOrigin(text []byte) bool {
+	const most = 253 // of a DNS name
+	return len(text) > 0 && len(text) <= most &&
+		len(bytes.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*:")) == 0
 }
 
 // isToken keeps X's handshake from signing what somebody else wrote: hooks are
@@ -99,12 +217,12 @@ func echo(http *fasthttp.RequestCtx, name string) *greeting {
 	if !http.IsGet() || len(value) == 0 {
 		return nil
 	}
-	return &greeting{plainText, append([]byte(nil), value...)}
+	return &greeting{contentType: plainText, body: append([]byte(nil), value...)}
 }
 
 func object(members map[string]string) *greeting {
 	body, _ := json.Marshal(members) // text alone: cannot fail
-	return &greeting{"application/json", body}
+	return &greeting{contentType: "application/json", body: body}
 }
 
 func signedWith(secret string, text []byte) []byte {
@@ -114,7 +232,15 @@ func signedWith(secret string, text []byte) []byte {
 }
 
 func (g *greeting) write(http *fasthttp.RequestCtx) {
-	http.Response.Header.SetContentType(g.contentType)
+	if g.status != 0 {
+		http.Response.SetStatusCode(g.status)
+	}
+	for name, value := range g.header {
+		http.Response.Header.Set(name, value)
+	}
+	if g.contentType != "" {
+		http.Response.Header.SetContentType(g.contentType)
+	}
 	// What is echoed is a stranger's text: no browser may take it for a page.
 	http.Response.Header.Set("X-Content-Type-Options", "nosniff")
 	http.Response.SetBody(g.body)

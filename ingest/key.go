@@ -48,7 +48,7 @@ func (v *Verifier) addKeys(algorithm func() hash.Hash, secrets []string) error {
 		switch {
 		case s.CertificateHeader != "":
 		case s.public():
-			public, err := parsePublicKey(s.Key, secret)
+			public, err := parsePublicKey(s.Key, strings.TrimPrefix(secret, s.SecretPrefix))
 			if err != nil {
 				return fmt.Errorf("secret: %w", err)
 			}

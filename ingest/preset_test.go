@@ -140,7 +140,7 @@ func TestEveryPresetRefusesWhatIsNotSigned(t *testing.T) {
 
 func TestGitLabsTokenOpensItsFlowAndNothingElseDoes(t *testing.T) {
 	entry := &schemas.CredentialEntry{Credential: schemas.Credential{ID: "gl", Uses: "webhook", Type: "gitlab"}}
-	l := newLock("gl", entry, map[string]string{"secret": "new", "previousSecret": "old"}, "")
+	l := newLock("gl", entry, map[string]string{"secret": "new", "previousSecret": "old"}, &site{})
 	for token, opens := range map[string]bool{"new": true, "old": true, "": false, "other": false, "newer": false} {
 		if got := l.keyOpens([][]byte{[]byte(token)}) == nil; got != opens {
 			t.Errorf("token %q opens: %v, want %v", token, got, opens)
@@ -149,7 +149,7 @@ func TestGitLabsTokenOpensItsFlowAndNothingElseDoes(t *testing.T) {
 	if l.keyOpens([][]byte{[]byte("new"), []byte("new")}) == nil || l.keyOpens(nil) == nil {
 		t.Error("two tokens, or none, opened the flow")
 	}
-	if l := newLock("gl", entry, map[string]string{}, ""); l.broken == nil {
+	if l := newLock("gl", entry, map[string]string{}, &site{}); l.broken == nil {
 		t.Error("a credential without a secret is in use")
 	}
 }

@@ -57,6 +57,9 @@ type Scheme struct {
 
 	SecretEncoding string // of the key in the secret: "" as it is, or base64
 	SecretPrefix   string // that is not part of the key, such as whsec_
+	// PublicKeyPrefix marks a secret that is an Ed25519 public key, such as
+	// whpk_; signatures then begin with PublicPrefix.
+	PublicKeyPrefix, PublicPrefix string
 
 	// CertificateHeader names a certificate for the key of kind rsa by its
 	// address, which must be on CertificateHost or below it. The secret is then
@@ -125,6 +128,13 @@ func (s Scheme) Verifier(secrets ...string) (*Verifier, error) {
 // VerifierWith is Verifier with the place that certificates come from, nil for
 // one of the verifier's own.
 func (s Scheme) VerifierWith(certificates *Certificates, secrets ...string) (*Verifier, error) {
+	if s.PublicKeyPrefix != "" {
+		for _, secret := range secrets {
+			if strings.HasPrefix(secret, s.PublicKeyPrefix) {
+				s.Key, s.Prefix, s.SecretPrefix = "ed25519", s.PublicPrefix, s.PublicKeyPrefix
+			}
+		}
+	}
 	algorithm := algorithms[s.Algorithm]
 	encoded := s.Header != "" || s.SignatureField != ""
 	switch {
