@@ -198,6 +198,9 @@ func (e *Edge) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler 
 	}
 	return func(ctx *fasthttp.RequestCtx) {
 		defer func() {
+			if c, ok := ctx.Conn().(*conn); ok {
+				c.answered = true
+			}
 			if fault := recover(); fault != nil {
 				e.log.Error("handling a request", "panic", fault, "stack", string(debug.Stack()))
 				ctx.Response.Reset()

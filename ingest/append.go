@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -44,6 +46,10 @@ type producer struct {
 	breakers   []breaker
 	deliveries sync.Pool
 	log        *slog.Logger
+
+	clock atomic.Int64 // Unix nanoseconds, every watchEvery
+	mu    sync.Mutex
+	all   []weak.Pointer[delivery] // that the pool has made
 }
 
 // breaker of one partition: 0 is closed; otherwise the time (Unix
@@ -78,6 +84,7 @@ func newProducer(o *Options) (*producer, error) {
 		breakers: make([]breaker, o.Partitions),
 		log:      o.Logger,
 	}
+	p.clock.Store(time.Now().UnixNano())
 	p.deliveries.New = func() any { return p.newDelivery() }
 	return p, nil
 }
@@ -94,7 +101,9 @@ type delivery struct {
 	names   []byte   // of list
 
 	outcome chan error // holds one, so that nobody waits for a sender that left
-	timer   *time.Timer
+	// due is when the watcher gives up on Kafka's client, 0 when nobody waits.
+	// A timer of its own for each delivery took a fiftieth of the edge's time.
+	due     atomic.Int64
 	promise func(*kgo.Record, error)
 	lent    bool // to Kafka's client
 }
@@ -119,15 +128,62 @@ func (p *producer) release(d *delivery) {
 }
 
 func (p *producer) newDelivery() *delivery {
-	d := &delivery{outcome: make(chan error, 1), timer: time.NewTimer(time.Hour)}
-	d.timer.Stop()
+	d := &delivery{outcome: make(chan error, 1)}
 	d.promise = func(r *kgo.Record, err error) {
 		if err == nil {
 			p.close(r.Partition)
 		}
 		d.outcome <- err
 	}
+	p.mu.Lock()
+	p.all = append(p.all, weak.Make(d))
+	p.mu.Unlock()
 	return d
+}
+
+// errSilent ends the wait for a broker that says nothing at all.
+var errSilent = errors.New("no answer from Kafka in time")
+
+// watch gives up on deliveries that take too long, until done is closed.
+func (p *producer) watch(done <-chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			p.clock.Store(now.UnixNano())
+			p.expire(now.UnixNano())
+		case <-done:
+			return
+		}
+	}
+}
+
+func (p *producer) expire(now int64) {
+	p.mu.Lock()
+	p.all = slices.DeleteFunc(p.all, func(w weak.Pointer[delivery]) bool { return w.Value() == nil })
+	all := slices.Clone(p.all)
+	p.mu.Unlock()
+	for _, w := range all {
+		d := w.Value()
+		if d == nil {
+			continue
+		}
+		// Whoever takes due away decides: after the watcher did, one errSilent
+		// comes, and wait receives it, whatever else it received before.
+		if due := d.due.Load(); due != 0 && now >= due && d.due.CompareAndSwap(due, 0) {
+			d.outcome <- errSilent
+		}
+	}
+}
+
+// wait is what became of a delivery that was given to Kafka's client.
+func (d *delivery) wait() error {
+	err := <-d.outcome
+	if err != errSilent && d.due.Swap(0) == 0 {
+		<-d.outcome
+	}
+	return err
 }
 
 // append gives a delivery's record to Kafka. Nil: every in-sync replica has it.
@@ -138,16 +194,11 @@ func (p *producer) append(d *delivery) *refusal {
 	}
 	d.record.Topic = p.topic
 	d.lent = true
-	d.timer.Reset(p.patience)
+	d.due.Store(p.clock.Load() + int64(p.patience))
 	p.client.TryProduce(context.Background(), &d.record, d.promise)
-	select {
-	case err := <-d.outcome:
-		d.timer.Stop()
-		d.lent = err != nil
-		return p.outcome(partition, err)
-	case <-d.timer.C:
-		return p.outcome(partition, kgo.ErrRecordTimeout)
-	}
+	err := d.wait()
+	d.lent = err != nil
+	return p.outcome(partition, err)
 }
 
 func (p *producer) outcome(partition int32, err error) *refusal {

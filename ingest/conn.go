@@ -14,11 +14,14 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// listener hands out connections that can linger, and can cut off all of them.
+// listener hands out connections that can linger and that do not wait for
+// ever, and can cut off all of them.
 type listener struct {
 	net.Listener
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	patience patience
+	clock    atomic.Int64 // Unix nanoseconds, every watchEvery
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
 }
 
 // Accept waits for a connection.
@@ -28,6 +31,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &conn{Conn: inner, listener: l}
+	c.limits.read.Store(l.in(l.patience.read))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conns == nil {
@@ -54,12 +58,18 @@ type conn struct {
 	net.Conn
 	listener *listener
 	linger   atomic.Bool
+
+	limits limits // watch.go
+	// idle: nothing of the next request has come. answered: what is written next
+	// is an answer. Both are the serving goroutine's own.
+	idle, answered bool
 }
 
 // Close ends the connection, after lingering if so marked.
 func (c *conn) Close() error {
 	if c.linger.Swap(false) {
 		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			c.limits.read.Store(0) // the watcher leaves it alone from here on
 			if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 				// Whatever ends this, the connection is closed next.
 				_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)

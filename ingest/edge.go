@@ -191,7 +191,12 @@ func (e *Edge) Run(ctx context.Context) error {
 			return fmt.Errorf("listening for hooks on %s: %w", e.options.Addr, err)
 		}
 	}
-	listener := &listener{Listener: inner}
+	listener := &listener{Listener: inner, patience: patience{e.options.ReadTimeout, e.options.WriteTimeout, e.options.IdleTimeout}}
+	listener.clock.Store(time.Now().UnixNano())
+	watching := make(chan struct{})
+	defer close(watching)
+	go listener.watch(watching)
+	go producer.watch(watching)
 	app := e.app()
 	e.addr = inner.Addr()
 	close(e.ready)
@@ -236,15 +241,13 @@ func (e *Edge) app() *fiber.App {
 		DisableStartupMessage: true,
 		CaseSensitive:         true,
 		StrictRouting:         true,
-		// The handler decides before the body is read whether it wants it.
+		// Timeouts are the listener's (watch.go). The handler decides before the
+		// body is read whether it wants it.
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		BodyLimit:                    e.options.MaxBody,
 		ReadBufferSize:               e.options.MaxHeader,
 		Concurrency:                  e.options.MaxConnections,
-		ReadTimeout:                  e.options.ReadTimeout,
-		WriteTimeout:                 e.options.WriteTimeout,
-		IdleTimeout:                  e.options.IdleTimeout,
 		ErrorHandler:                 e.failed,
 	})
 	app.All("/hook/*", e.hook)

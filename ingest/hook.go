@@ -32,7 +32,7 @@ type request struct {
 
 // hook answers ANY /hook/FLOW_ID[/any/suffix].
 func (e *Edge) hook(c *fiber.Ctx) error {
-	r := request{http: c.Context(), began: time.Now()}
+	r := request{http: c.Context(), began: c.Context().Time()}
 	e.startSpan(&r)
 	refusal := e.take(&r)
 	e.bodies.release(r.held)
