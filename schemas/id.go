@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -26,6 +27,16 @@ func NewExecutionID(t time.Time, partition int32) ExecutionID {
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	binary.BigEndian.PutUint16(id[14:], uint16(partition))
+	return id
+}
+
+// derivedID is an ID that depends on its arguments alone.
+func derivedID(of string, t time.Time, partition int32) ExecutionID {
+	id := NewExecutionID(t, partition)
+	sum := sha256.Sum256([]byte(of))
+	copy(id[6:14], sum[:8])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
 	return id
 }
 
