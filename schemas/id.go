@@ -40,6 +40,16 @@ func derivedID(of string, t time.Time, partition int32) ExecutionID {
 	return id
 }
 
+// IDsAt are the first and the last ID of a time's millisecond.
+func IDsAt(t time.Time) (first, last ExecutionID) {
+	first = NewExecutionID(t, 0)
+	last = first
+	for i := 6; i < len(first); i++ {
+		first[i], last[i] = 0, 0xff
+	}
+	return first, last
+}
+
 // Partition is the partition of `hooks`, `executions` and `state` that the
 // execution lives on.
 func (id ExecutionID) Partition() int32 { return int32(binary.BigEndian.Uint16(id[14:])) }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/connectors"
 	"sluice/schemas"
 	"sluice/schemas/records"
 )
@@ -131,11 +130,11 @@ func TestASimulationDoesWhatARunDoesWithoutDoingIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(body string, answers map[string]Answer) *Simulation {
+	run := func(body string, answers map[string]schemas.Answer) *schemas.Simulation {
 		t.Helper()
 		now := time.Now()
-		out, err := s.Run(t.Context(), &schemas.Hook{ID: schemas.NewExecutionID(now, 0), Flow: "pets", Time: now, Method: "POST",
-			ContentType: "application/json", Body: []byte(body)}, func(step *schemas.Step, _ *connectors.Component, input json.RawMessage) Answer {
+		out, err := s.Simulate(t.Context(), &schemas.Hook{ID: schemas.NewExecutionID(now, 0), Flow: "pets", Time: now, Method: "POST",
+			ContentType: "application/json", Body: []byte(body)}, func(step *schemas.Step, _ []byte) schemas.Answer {
 			return answers[step.ID]
 		})
 		if err != nil {
@@ -143,7 +142,7 @@ func TestASimulationDoesWhatARunDoesWithoutDoingIt(t *testing.T) {
 		}
 		return out
 	}
-	status := func(sim *Simulation) string {
+	status := func(sim *schemas.Simulation) string {
 		text := schemas.StatusName(sim.Status) + ":"
 		for _, s := range sim.Steps {
 			text += " " + s.Step.ID + "=" + schemas.StepStatusName(s.Status) + string(s.Input)
@@ -152,12 +151,12 @@ func TestASimulationDoesWhatARunDoesWithoutDoingIt(t *testing.T) {
 	}
 	for _, c := range []struct {
 		body    string
-		answers map[string]Answer
+		answers map[string]schemas.Answer
 		want    string
 	}{
 		{`{"n":1}`, nil, `succeeded: map=succeeded{"n":2} call=skipped small=succeeded{} mend=skipped`},
 		{`{"n":2}`, nil, `succeeded: map=succeeded{"n":4} call=succeeded{"twice":4} small=skipped mend=skipped`},
-		{`{"n":2}`, map[string]Answer{"call": {Failure: &records.Failure{Kind: "http"}}},
+		{`{"n":2}`, map[string]schemas.Answer{"call": {Failure: &records.Failure{Kind: "http"}}},
 			`succeeded: map=succeeded{"n":4} call=failed{"twice":4} small=skipped mend=succeeded{"why":"failed"}`},
 		{`{"n":"x"}`, nil, `failed: map=failed`},
 	} {

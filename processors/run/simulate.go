@@ -18,33 +18,6 @@ import (
 // It is safe for concurrent use.
 type Simulator struct{ plan *plan }
 
-// Answer is what a simulated effect comes back with.
-type Answer struct {
-	Output  json.RawMessage
-	Failure *records.Failure // nil: it succeeds with Output
-	// Source says where the answer is from, such as "recorded".
-	Source string
-}
-
-// Simulation is an execution that did not happen.
-type Simulation struct {
-	Status  records.ExecutionStatus
-	Failure *records.Failure
-	Steps   []SimulatedStep // those that were settled, in the flow's order
-}
-
-// SimulatedStep is a step of a Simulation.
-type SimulatedStep struct {
-	Step   *schemas.Step
-	Effect bool // it would do something to another system
-	Status records.StepStatus
-	Input  json.RawMessage // nil where it did not come so far
-	Output json.RawMessage
-	// Failure is why it failed.
-	Failure *records.Failure
-	Source  string // of the answer; empty for what was run
-}
-
 // NewSimulator compiles a version of a flow.
 func NewSimulator(flow string, v *schemas.FlowVersion, set *connectors.Set, engine *mapping.Engine) (*Simulator, error) {
 	p, err := newPlan(flow, v, set, engine)
@@ -57,10 +30,10 @@ func NewSimulator(flow string, v *schemas.FlowVersion, set *connectors.Set, engi
 // Run simulates one execution. answer is asked for every effect, with the
 // step's checked input. Time and randomness are the hook's own, so that what
 // ran before on the same expressions gives the same again. The error is ctx's.
-func (s *Simulator) Run(ctx context.Context, hook *schemas.Hook, answer func(step *schemas.Step, component *connectors.Component, input json.RawMessage) Answer) (*Simulation, error) {
+func (s *Simulator) Simulate(ctx context.Context, hook *schemas.Hook, answer func(step *schemas.Step, input []byte) schemas.Answer) (*schemas.Simulation, error) {
 	loaded := &loadedHook{Hook: hook}
 	x := &records.Execution{Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_RUNNING, Version: s.plan.version}
-	done := make(map[int]SimulatedStep, len(s.plan.steps))
+	done := make(map[int]schemas.SimulatedStep, len(s.plan.steps))
 	var outputs []output
 	for schemas.Open(x.Status) {
 		if err := ctx.Err(); err != nil {
@@ -90,7 +63,7 @@ func (s *Simulator) Run(ctx context.Context, hook *schemas.Hook, answer func(ste
 			schemas.Fold(x, &records.Event{Fact: &records.Event_Ended{Ended: d.end}})
 		}
 	}
-	out := &Simulation{Status: x.Status, Failure: x.Failure}
+	out := &schemas.Simulation{Status: x.Status, Failure: x.Failure}
 	for i := range s.plan.steps {
 		if step, ok := done[i]; ok {
 			out.Steps = append(out.Steps, step)
@@ -99,17 +72,17 @@ func (s *Simulator) Run(ctx context.Context, hook *schemas.Hook, answer func(ste
 	return out, nil
 }
 
-func (s *Simulator) skip(x *records.Execution, done map[int]SimulatedStep, i int) {
+func (s *Simulator) skip(x *records.Execution, done map[int]schemas.SimulatedStep, i int) {
 	step := &s.plan.steps[i]
-	done[i] = SimulatedStep{Step: step.Step, Effect: step.effect(), Status: records.StepStatus_STEP_STATUS_SKIPPED}
+	done[i] = schemas.SimulatedStep{Step: step.Step, Effect: step.effect(), Status: records.StepStatus_STEP_STATUS_SKIPPED}
 	schemas.Fold(x, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID}}})
 }
 
 // step does what a job does, up to the effect.
 func (s *Simulator) step(ctx context.Context, hook *loadedHook, outputs []output, step *stepPlan,
-	answer func(*schemas.Step, *connectors.Component, json.RawMessage) Answer) (out SimulatedStep, value mapping.Value, skipped bool) {
-	out = SimulatedStep{Step: step.Step, Effect: step.effect(), Status: records.StepStatus_STEP_STATUS_SUCCEEDED}
-	fail := func(e *connectors.Error) (SimulatedStep, mapping.Value, bool) {
+	answer func(*schemas.Step, []byte) schemas.Answer) (out schemas.SimulatedStep, value mapping.Value, skipped bool) {
+	out = schemas.SimulatedStep{Step: step.Step, Effect: step.effect(), Status: records.StepStatus_STEP_STATUS_SUCCEEDED}
+	fail := func(e *connectors.Error) (schemas.SimulatedStep, mapping.Value, bool) {
 		out.Status = records.StepStatus_STEP_STATUS_FAILED
 		out.Failure = &records.Failure{Kind: string(e.Kind), Message: e.Message, HttpStatus: int32(e.HTTPStatus), Step: step.ID}
 		return out, nil, false
@@ -136,7 +109,7 @@ func (s *Simulator) step(ctx context.Context, hook *loadedHook, outputs []output
 		return fail(connectors.AsError(connectors.BadInput("%s", err)))
 	}
 	if out.Effect {
-		a := answer(step.Step, step.component, recorded(out.Input))
+		a := answer(step.Step, recorded(out.Input))
 		out.Input, out.Source = recorded(out.Input), a.Source
 		if a.Failure != nil {
 			out.Status, out.Failure = records.StepStatus_STEP_STATUS_FAILED, a.Failure
