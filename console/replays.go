@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
@@ -345,7 +347,10 @@ func (c *Console) selected(ctx context.Context, r *schemas.Replay) (where select
 	}
 	where.text, where.args, err = clickhouse.SelectHooks(ctx, c.opts.SQL, &r.Selection)
 	if err != nil {
-		return where, c.queryError(err)
+		if _, refused := errors.AsType[*ch.Exception](err); refused || c.opts.SQL.Ping(ctx) != nil {
+			return where, c.queryError(err)
+		}
+		return where, problem(http.StatusUnprocessableEntity, "", "%v", err)
 	}
 	return where, nil
 }
@@ -444,7 +449,7 @@ type Difference struct {
 }
 
 type differencesInput struct {
-	replayID
+	ID     string `path:"id" doc:"The replay's ID"`
 	Group  string `query:"group" doc:"Only of one group"`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"1000"`
 	Cursor string `query:"cursor" doc:"The next of the page before"`
@@ -515,7 +520,7 @@ func (c *Console) differences(ctx context.Context, columns string, where *condit
 }
 
 type differenceInput struct {
-	replayID
+	ID        string `path:"id" doc:"The replay's ID"`
 	Execution string `path:"execution" doc:"The execution's ID"`
 }
 

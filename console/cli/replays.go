@@ -286,4 +286,3 @@ func (s *session) listReplays(ctx context.Context) error {
 	}
 	return t.flush()
 }
-

@@ -122,6 +122,7 @@ type sending struct {
 	client  *kgo.Client
 	sent    map[schemas.ExecutionID]bool
 	pace    pace
+	looked  time.Time // when the run log was last asked
 	ended   int64
 	missing int64
 }
@@ -129,7 +130,7 @@ type sending struct {
 // page sends hooks. A change with a type says that the replay was given up.
 func (s *sending) page(ctx context.Context, hooks []*schemas.Hook) (schemas.Change, error) {
 	for len(hooks) > 0 {
-		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) {
+		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) || time.Since(s.looked) >= look {
 			abort, open, err := s.look(ctx)
 			if abort.Type != "" || err != nil {
 				return abort, err
@@ -209,7 +210,7 @@ func (s *sending) look(ctx context.Context) (abort schemas.Change, open int64, e
 	if err != nil {
 		return abort, 0, err
 	}
-	s.ended = 0
+	s.ended, s.looked = 0, time.Now()
 	for status, n := range counts {
 		if status != "running" && status != "waiting" {
 			s.ended += n
