@@ -260,6 +260,8 @@ func (in *installation) query(sql string) []int {
 
 type shown struct {
 	ID, Flow, Status string
+	ReplayOf         string
+	Replays          []string
 	Steps            []struct {
 		ID, Uses, Status string
 		Attempt          int

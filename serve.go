@@ -26,6 +26,7 @@ import (
 	"sluice/console"
 	"sluice/console/cli"
 	"sluice/ingest"
+	"sluice/processors/replay"
 	"sluice/processors/run"
 	"sluice/processors/runlog"
 	"sluice/schemas"
@@ -38,14 +39,17 @@ var roles = []string{"ingest", "run", "runlog", "replay", "console"}
 // sqlLimits bound a statement that somebody typed.
 var sqlLimits = clickhouse.Limits{Time: 30 * time.Second, Rows: 10_000, Truncate: true, Memory: 2 << 30}
 
+// selectionLimits bound the statement that selects a replay's hooks.
+var selectionLimits = clickhouse.Limits{Time: time.Minute, Rows: schemas.MaxSelected + 1, Memory: 4 << 30}
+
 func serveCommand() *cobra.Command {
 	var chosen []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run any set of roles against Kafka and ClickHouse clusters",
 		Long: "Runs the roles ingest (the public listener), run (flows), runlog (history into ClickHouse) and\n" +
-			"console (API, metrics and health on the private listener). Several processes of one role share\n" +
-			"the work. The role replay is accepted, and has nothing to do in this version.",
+			"console (API, metrics and health on the private listener), replay (sends recorded hooks again, in a\n" +
+			"lane of its own). Several processes of one role share the work.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, r := range chosen {
@@ -60,7 +64,7 @@ func serveCommand() *cobra.Command {
 			if slices.Contains(chosen, "console") && c.APIToken == "" {
 				return errors.New("SLUICE_API_TOKEN is not set: outside dev the API demands a token; make one with `openssl rand -hex 32`")
 			}
-			if (slices.Contains(chosen, "runlog") || slices.Contains(chosen, "console")) && c.ClickHouseURL == "" {
+			if (slices.Contains(chosen, "runlog") || slices.Contains(chosen, "console") || slices.Contains(chosen, "replay")) && c.ClickHouseURL == "" {
 				return errors.New("SLUICE_CLICKHOUSE_URL is not set: give ClickHouse's address, such as http://clickhouse:8123/default, or use `sluice dev`, which brings its own")
 			}
 			return serve(cmd.Context(), c, served{roles: chosen, replication: safe})
@@ -190,7 +194,7 @@ func (p *process) connect(ctx context.Context) error {
 		HTTP: outgoing.New(outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}),
 		Log:  p.log,
 	}
-	if p.has("runlog") || p.has("console") {
+	if p.has("runlog") || p.has("console") || p.has("replay") {
 		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
 			return err
 		}
@@ -246,11 +250,14 @@ func (p *process) stages() ([]stage, error) {
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
 	}
 	if p.has("run") {
-		runner := run.New(run.Options{
-			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
-			Mapping: p.mapping, Env: p.env, Logger: p.log, Registry: p.registry,
-		})
-		stages = append(stages, stage{name: "run", run: runner.Run})
+		stages = append(stages, stage{name: "run", run: run.New(p.runnerOptions()).Run})
+	}
+	if p.has("replay") {
+		replays, err := p.replays()
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, replays...)
 	}
 	if p.has("runlog") {
 		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
@@ -271,6 +278,39 @@ func (p *process) stages() ([]stage, error) {
 		}})
 	}
 	return stages, nil
+}
+
+func (p *process) runnerOptions() run.Options {
+	return run.Options{
+		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
+		Mapping: p.mapping, Env: p.env, Logger: p.log,
+		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
+	}
+}
+
+// replays are the driver of replays and the runner of their lane.
+func (p *process) replays() ([]stage, error) {
+	sql, err := clickhouse.OpenReadOnly(p.config.ClickHouseURL, selectionLimits)
+	if err != nil {
+		return nil, err
+	}
+	lane := p.runnerOptions()
+	lane.Replays = true
+	lane.Registry = prometheus.WrapRegistererWith(prometheus.Labels{"lane": "replays"}, p.registry)
+	driver := replay.New(replay.Options{
+		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
+		Components: p.components, Logger: p.log,
+		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
+			return run.NewSimulator(flow, v, p.components, p.mapping)
+		},
+	})
+	return []stage{
+		{name: "replay", run: func(ctx context.Context) error {
+			defer sql.Close()
+			return driver.Run(ctx)
+		}},
+		{name: "replays' runner", run: run.New(lane).Run},
+	}, nil
 }
 
 // tryMigration makes the run log's tables before anyone can ask for them. When

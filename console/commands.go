@@ -90,7 +90,7 @@ func (c *Console) cancel(ctx context.Context, in *executionInput) (*commandOutpu
 	if !isOpen(x.Status) {
 		return nil, problem(http.StatusConflict, "", "execution %s has ended already: %s", id, x.Status)
 	}
-	h := &schemas.Hook{ID: id, Kind: schemas.KindCancel, Flow: x.Flow, Time: time.Now()}
+	h := &schemas.Hook{ID: id, Kind: schemas.KindCancel, Flow: x.Flow, Time: time.Now(), Replay: x.Replay}
 	if err := c.command(ctx, "cancel", h); err != nil {
 		return nil, err
 	}
@@ -113,6 +113,9 @@ func (c *Console) command(ctx context.Context, name string, h *schemas.Hook) err
 		return problem(http.StatusInternalServerError, "", "%s: %v", name, err)
 	}
 	record.Topic = c.opts.Topics.Hooks()
+	if h.Kind == schemas.KindCancel && h.Replay != "" {
+		record.Topic = c.opts.Topics.Replays() // its owner is the runner of that lane
+	}
 	if err := c.producer.ProduceSync(ctx, record).FirstErr(); err != nil {
 		return c.kafkaError(err)
 	}

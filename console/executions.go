@@ -34,6 +34,7 @@ type Execution struct {
 	ErrorKind  string     `json:"errorKind,omitempty" doc:"network, timeout, http, input, expression, credential, blocked, cancelled or internal"`
 	ErrorStep  string     `json:"errorStep,omitempty"`
 	ReplayOf   *string    `json:"replayOf" doc:"The execution that this one retries or replays"`
+	Replay     string     `json:"replay,omitempty" doc:"The replay that it belongs to"`
 	TraceID    string     `json:"traceId,omitempty"`
 }
 
@@ -42,6 +43,8 @@ type ExecutionDetail struct {
 	Execution
 	Hook  *ExecutionHook  `json:"hook"`
 	Steps []ExecutionStep `json:"steps" nullable:"false" doc:"In the order of the flow; those that did not run are skipped"`
+	// Replays are the executions that replay or retry this one.
+	Replays []string `json:"replays" nullable:"false" doc:"Executions that replay or retry this one, the first one first"`
 }
 
 // ExecutionHook is the request that an execution began with.
@@ -114,7 +117,7 @@ type executionList struct {
 	}
 }
 
-const executionColumns = `id, flow, version, status, started_at, ended_at, duration_ms, error, error_kind, error_step, replay_of, trace_id`
+const executionColumns = `id, flow, version, status, started_at, ended_at, duration_ms, error, error_kind, error_step, replay_of, replay, trace_id`
 
 // conditions collects the parts of a WHERE clause.
 type conditions struct {
@@ -226,7 +229,7 @@ func scanExecution(scan func(...any) error) (*Execution, error) {
 		replayOf *uuid.UUID
 		message  string
 	)
-	err := scan(&id, &x.Flow, &x.Version, &x.Status, &x.StartedAt, &x.EndedAt, &x.DurationMs, &message, &x.ErrorKind, &x.ErrorStep, &replayOf, &x.TraceID)
+	err := scan(&id, &x.Flow, &x.Version, &x.Status, &x.StartedAt, &x.EndedAt, &x.DurationMs, &message, &x.ErrorKind, &x.ErrorStep, &replayOf, &x.Replay, &x.TraceID)
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +284,9 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 		return nil, err
 	}
 	c.inFlowOrder(out.Body.Steps, x)
+	if out.Body.Replays, err = c.replaysOf(ctx, id); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -297,6 +303,27 @@ func (c *Console) execution(ctx context.Context, id schemas.ExecutionID) (*Execu
 		return nil, c.storeError(err)
 	}
 	return x, nil
+}
+
+// replaysOf lists the executions that an execution was repeated as.
+func (c *Console) replaysOf(ctx context.Context, id schemas.ExecutionID) ([]string, error) {
+	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT id FROM executions WHERE replay_of = toUUID(?) ORDER BY toUInt128(id) LIMIT 100", id.String())
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	defer rows.Close()
+	ids := []string{}
+	for rows.Next() {
+		var other uuid.UUID
+		if err := rows.Scan(&other); err != nil {
+			return nil, c.storeError(err)
+		}
+		ids = append(ids, other.String())
+	}
+	if err := rows.Err(); err != nil {
+		return nil, c.storeError(err)
+	}
+	return ids, nil
 }
 
 // storedHook is a hook's row.

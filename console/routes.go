@@ -34,6 +34,7 @@ func (c *Console) routes() http.Handler {
 	c.registerComponents(api)
 	c.registerExecutions(api)
 	c.registerCommands(api)
+	c.registerReplays(api)
 	c.registerQuery(api)
 	c.registerStats(api)
 	c.registerLive(api)

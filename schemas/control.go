@@ -18,6 +18,14 @@ const (
 	FlowDeleted       = "flow.deleted"
 	CredentialSaved   = "credential.saved" // Credential; the values are in the topic secrets
 	CredentialDeleted = "credential.deleted"
+	ReplayCreated     = "replay.created"  // Replay
+	ReplaySelected    = "replay.selected" // ReplayID, Total: its hooks are found, and sending begins
+	ReplayPaused      = "replay.paused"
+	ReplayResumed     = "replay.resumed"
+	ReplayCancelled   = "replay.cancelled"
+	ReplayFinished    = "replay.finished"
+	ReplayAborted     = "replay.aborted" // Reason: too many executions failed
+	ReplayFailed      = "replay.failed"  // Reason: it cannot go on
 )
 
 // Change is one record of the topic control, as JSON: something that a person
@@ -35,6 +43,10 @@ type Change struct {
 	Flow       string          `json:"flow,omitempty"`
 	Document   json.RawMessage `json:"document,omitempty"`
 	Credential *Credential     `json:"credential,omitempty"`
+	Replay     *Replay         `json:"replay,omitempty"`
+	ReplayID   string          `json:"replayId,omitempty"`
+	Total      int64           `json:"total,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
 }
 
 // FlowState is how a flow stands, in one word.
@@ -116,12 +128,13 @@ type CredentialEntry struct {
 	ChangedAt time.Time
 }
 
-// Catalog is every flow and credential: the fold of the control log. The zero
+// Catalog is every flow, credential and replay: the fold of the control log. The zero
 // Catalog is empty and ready. It is not safe for concurrent use; its entries
 // are immutable and may be shared.
 type Catalog struct {
 	flows       map[string]*FlowEntry
 	credentials map[string]*CredentialEntry
+	replays     map[string]*ReplayEntry
 }
 
 // Flow finds a flow, deleted or not; nil when there never was one.
@@ -162,6 +175,8 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 	switch ch.Type {
 	case CredentialSaved, CredentialDeleted:
 		return c.applyCredential(offset, ch)
+	case ReplayCreated, ReplaySelected, ReplayPaused, ReplayResumed, ReplayCancelled, ReplayFinished, ReplayAborted, ReplayFailed:
+		return c.applyReplay(offset, ch)
 	}
 	old := c.flows[ch.Flow]
 	if ch.Flow == "" || expected(old != nil && !old.Deleted, func() int64 { return old.Revision }) != ch.Expect {

@@ -42,6 +42,15 @@ type Hook struct {
 	Control int64
 	// ReplayOf is the execution that this one replays or retries (ce_replayof).
 	ReplayOf ExecutionID
+	// Replay is the replay that sent this hook again (ce_replay); empty for a
+	// live hook, and for a retry.
+	Replay string
+	// Version is the published version that the execution runs on (ce_version);
+	// 0: the one that is published when it starts, or the replay's own document.
+	Version int32
+	// KeysOf is the execution whose idempotency keys the effects carry
+	// (ce_keysof); zero: the execution's own.
+	KeysOf ExecutionID
 	// ReplyTo is where the sender waits for an answer, or empty (ce_replyto, in
 	// the form of ReplyTo.String).
 	ReplyTo string
@@ -119,6 +128,13 @@ func (h *Hook) Record() (*kgo.Record, error) {
 	if !h.ReplayOf.IsZero() {
 		add("ce_replayof", h.ReplayOf.String())
 	}
+	add("ce_replay", h.Replay)
+	if h.Version > 0 {
+		add("ce_version", strconv.FormatInt(int64(h.Version), 10))
+	}
+	if !h.KeysOf.IsZero() {
+		add("ce_keysof", h.KeysOf.String())
+	}
 	add("ce_replyto", h.ReplyTo)
 	add("ce_traceparent", h.TraceParent)
 	add("traceparent", h.TraceParent)
@@ -169,6 +185,14 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Control, err = strconv.ParseInt(v, 10, 64)
 		case "ce_replayof":
 			h.ReplayOf, err = ParseExecutionID(v)
+		case "ce_replay":
+			h.Replay = v
+		case "ce_version":
+			var n int64
+			n, err = strconv.ParseInt(v, 10, 32)
+			h.Version = int32(n)
+		case "ce_keysof":
+			h.KeysOf, err = ParseExecutionID(v)
 		case "ce_replyto":
 			h.ReplyTo = v
 		case "ce_traceparent":

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -27,6 +28,26 @@ func NewExecutionID(t time.Time, partition int32) ExecutionID {
 	id[8] = id[8]&0x3f | 0x80
 	binary.BigEndian.PutUint16(id[14:], uint16(partition))
 	return id
+}
+
+// derivedID is an ID that depends on its arguments alone.
+func derivedID(of string, t time.Time, partition int32) ExecutionID {
+	id := NewExecutionID(t, partition)
+	sum := sha256.Sum256([]byte(of))
+	copy(id[6:14], sum[:8])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// IDsAt are the first and the last ID of a time's millisecond.
+func IDsAt(t time.Time) (first, last ExecutionID) {
+	first = NewExecutionID(t, 0)
+	last = first
+	for i := 6; i < len(first); i++ {
+		first[i], last[i] = 0, 0xff
+	}
+	return first, last
 }
 
 // Partition is the partition of `hooks`, `executions` and `state` that the

@@ -39,6 +39,7 @@ func Commands(o Options) []*cobra.Command {
 	commands := []*cobra.Command{
 		applyCommand(o), flowsCommand(), deleteCommand(), sendCommand(),
 		executionsCommand(), executionCommand(), retryCommand(), cancelCommand(),
+		replayCommand(), replaysCommand(),
 		queryCommand(), doctorCommand(), evalCommand(o), credentialsCommand(),
 	}
 	commands = append(commands, moveCommands()...)

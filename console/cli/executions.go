@@ -126,7 +126,17 @@ func (s *session) printExecution(x *console.ExecutionDetail) error {
 		t.row("Error", where+*x.Error)
 	}
 	if x.ReplayOf != nil {
-		t.row("Retry of", *x.ReplayOf)
+		label := "Retry of"
+		if x.Replay != "" {
+			label = "Replay of"
+		}
+		t.row(label, *x.ReplayOf)
+	}
+	if x.Replay != "" {
+		t.row("Replay", x.Replay)
+	}
+	if len(x.Replays) > 0 {
+		t.row("Repeated as", strings.Join(x.Replays, ", "))
 	}
 	if x.TraceID != "" {
 		t.row("Trace", x.TraceID)

@@ -112,6 +112,7 @@ var values = map[string]string{"secret": secret, "algorithm": "sha256", "encodin
 func (c *catalog) Flow(id string) *schemas.FlowEntry             { return c.flows[id] }
 func (c *catalog) Credential(id string) *schemas.CredentialEntry { return c.fold.Credential(id) }
 func (c *catalog) Secret(id string) map[string]string            { return values }
+func (c *catalog) Replay(string) *schemas.ReplayEntry            { return nil }
 func (c *catalog) Offset() int64                                 { return c.offset }
 func (c *catalog) WaitFor(context.Context, int64) error          { return nil }
 func (c *catalog) Changed() <-chan struct{}                      { return nil }

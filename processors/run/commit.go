@@ -124,7 +124,7 @@ func eventRecords(e *execution) ([][]byte, error) {
 	summary := &records.ExecutionRecord{
 		ExecutionId: e.x.Id, FlowId: e.x.FlowId, Version: e.x.Version, Status: e.x.Status,
 		StartedAt: e.x.StartedAt, EndedAt: e.x.EndedAt, Failure: e.x.Failure, Hook: e.x.Hook,
-		ReplayOf: e.x.ReplayOf, TraceId: traceID(e.x.Traceparent),
+		ReplayOf: e.x.ReplayOf, Replay: e.x.Replay, TraceId: traceID(e.x.Traceparent),
 	}
 	var values [][]byte
 	for events := e.events; ; {

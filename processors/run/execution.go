@@ -43,6 +43,14 @@ type execution struct {
 	queued bool  // stands in its flow's queue
 }
 
+// keysOf is the execution that its effects' idempotency keys are made of.
+func (e *execution) keysOf() schemas.ExecutionID {
+	if len(e.x.KeysOf) > 0 {
+		return schemas.ExecutionIDFromBytes(e.x.KeysOf)
+	}
+	return e.id
+}
+
 type output struct {
 	step  string
 	value mapping.Value

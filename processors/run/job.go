@@ -38,6 +38,7 @@ type job struct {
 	session *session
 	ex      *execution // for handing the result back; not read
 	id      schemas.ExecutionID
+	keysOf  schemas.ExecutionID
 	plan    *plan
 	index   int
 	number  int32
@@ -68,7 +69,7 @@ func (j *job) run(ctx context.Context) (r result) {
 		Step: step.ID, Name: step.Name, Uses: step.Uses, Number: j.number, StartedAt: began.UnixNano(),
 	}
 	if step.effect() {
-		a.IdempotencyKey = idempotencyKey(j.id, step.ID, 0)
+		a.IdempotencyKey = idempotencyKey(j.keysOf, step.ID, 0)
 	}
 	ctx = propagator.Extract(ctx, propagation.MapCarrier{"traceparent": j.traceparent})
 	ctx, span := tracer.Start(ctx, "step "+step.Uses, trace.WithAttributes(

@@ -69,6 +69,7 @@ func (s *session) pump(flow string) {
 	if v := entry.Latest(); v != nil && v.Flow.Concurrency > 0 {
 		share = v.Flow.Concurrency
 	}
+	share = s.opts.share(share)
 	for q.active < share {
 		e := q.take(entry.State == schemas.Paused)
 		if e == nil {
@@ -103,8 +104,10 @@ func (s *session) owns(e *execution) bool { return s.partitions[e.partition.numb
 // goOn begins an execution, or the retries that are due in it.
 func (s *session) goOn(e *execution) {
 	if e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_WAITING {
-		version := s.opts.Catalog.Flow(e.x.FlowId).Latest()
-		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: version.Number}}})
+		if s.replayStopped(e) {
+			return
+		}
+		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: s.versionOf(e)}}})
 	}
 	if err := s.prepare(e); err != nil {
 		s.end(e, &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_FAILED,

@@ -22,7 +22,7 @@ func (s *session) assigned(ctx context.Context, _ *kgo.Client, assigned map[stri
 	defer s.mu.Unlock()
 	began := time.Now()
 	open := 0
-	for _, n := range assigned[s.opts.Topics.Hooks()] {
+	for _, n := range assigned[s.opts.topic()] {
 		if s.broken != nil {
 			return
 		}
@@ -35,7 +35,7 @@ func (s *session) assigned(ctx context.Context, _ *kgo.Client, assigned map[stri
 		open += len(p.executions)
 	}
 	s.pumpAll()
-	s.log.Info("partitions assigned", "partitions", assigned[s.opts.Topics.Hooks()], "open", open, "took", time.Since(began))
+	s.log.Info("partitions assigned", "partitions", assigned[s.opts.topic()], "open", open, "took", time.Since(began))
 	s.results.poke()
 }
 
@@ -43,14 +43,14 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if s.hooksID == [16]byte{} {
-		topics, err := kadm.NewClient(s.client).ListTopics(ctx, s.opts.Topics.Hooks())
+		topics, err := kadm.NewClient(s.client).ListTopics(ctx, s.opts.topic())
 		if err == nil {
 			err = topics.Error()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("finding the topic %s: %w", s.opts.Topics.Hooks(), err)
+			return nil, fmt.Errorf("finding the topic %s: %w", s.opts.topic(), err)
 		}
-		s.hooksID = topics[s.opts.Topics.Hooks()].ID
+		s.hooksID = topics[s.opts.topic()].ID
 	}
 	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}, lanes: lanes{}}
 	var err error
@@ -62,8 +62,10 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	if err != nil {
 		return nil, err
 	}
-	if p.deliveries, err = s.readDeliveries(ctx, number); err != nil {
-		return nil, err
+	if p.deliveries = newDeliveries(); !s.opts.Replays { // what is replayed is no duplicate
+		if p.deliveries, err = s.readDeliveries(ctx, number); err != nil {
+			return nil, err
+		}
 	}
 	s.partitions[number] = p
 	for _, x := range snapshots {
@@ -105,6 +107,9 @@ func (s *session) readState(ctx context.Context, number int32) ([]*records.Execu
 		x := new(records.Execution)
 		if err := proto.Unmarshal(value, x); err != nil {
 			return nil, fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
+		}
+		if x.Hook.GetTopic() != s.opts.lane() {
+			continue // the other lane's
 		}
 		snapshots = append(snapshots, x)
 	}
@@ -148,7 +153,7 @@ func (s *session) proceed(e *execution) {
 func (s *session) revoked(_ context.Context, _ *kgo.Client, revoked map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	numbers := revoked[s.opts.Topics.Hooks()]
+	numbers := revoked[s.opts.topic()]
 	if err := s.handOver(numbers); err != nil && s.broken == nil {
 		s.broken = fmt.Errorf("handing over: %w", err)
 	}
@@ -160,7 +165,7 @@ func (s *session) revoked(_ context.Context, _ *kgo.Client, revoked map[string][
 func (s *session) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	numbers := lost[s.opts.Topics.Hooks()]
+	numbers := lost[s.opts.topic()]
 	s.drop(numbers)
 	if len(numbers) > 0 {
 		s.log.Warn("partitions lost: another runner has them", "partitions", numbers)

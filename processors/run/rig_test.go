@@ -102,9 +102,13 @@ func (r *rig) options(instance string) Options {
 // start runs a runner until the test ends, or until stop.
 func (r *rig) start(instance string) (stop func()) {
 	r.t.Helper()
+	return r.startRunner(New(r.options(instance)))
+}
+
+func (r *rig) startRunner(runner *Runner) (stop func()) {
+	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	runner := New(r.options(instance))
 	go func() { done <- runner.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
@@ -307,7 +311,7 @@ func newCatalog() *catalog { return &catalog{changed: make(chan struct{})} }
 func (c *catalog) change(ch schemas.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.fold.Flow(ch.Flow); f != nil {
+	if f := c.fold.Flow(ch.Flow); f != nil && ch.Flow != "" {
 		ch.Expect = f.Revision
 	}
 	if !c.fold.Apply(c.offset, &ch) {
@@ -326,6 +330,11 @@ func (c *catalog) Flow(id string) *schemas.FlowEntry {
 
 func (c *catalog) Credential(string) *schemas.CredentialEntry { return nil }
 func (c *catalog) Secret(string) map[string]string            { return nil }
+func (c *catalog) Replay(id string) *schemas.ReplayEntry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fold.Replay(id)
+}
 
 func (c *catalog) Offset() int64 {
 	c.mu.Lock()

@@ -30,6 +30,7 @@ type Catalog interface {
 	Flow(id string) *schemas.FlowEntry
 	Credential(id string) *schemas.CredentialEntry
 	Secret(credentialID string) map[string]string
+	Replay(id string) *schemas.ReplayEntry
 	Offset() int64
 	WaitFor(ctx context.Context, offset int64) error
 	Changed() <-chan struct{}
@@ -47,6 +48,10 @@ type Options struct {
 	Logger     *slog.Logger
 	Registry   prometheus.Registerer
 
+	// Replays makes this the runner of the topic replays: a lane of its own
+	// beside the live hooks, with a group, a producer and a share of its own.
+	Replays bool
+
 	// SessionTimeout is after how long another runner takes over from one
 	// that was killed and does not come back. Default 10 s.
 	SessionTimeout time.Duration
@@ -57,7 +62,6 @@ type Options struct {
 }
 
 const (
-	group               = "run"
 	transactionTimeout  = 10 * time.Second
 	unstableOffsetPause = 50 * time.Millisecond
 	abortPause          = 50 * time.Millisecond

@@ -61,6 +61,7 @@ type session struct {
 type planKey struct {
 	flow    string
 	version int32
+	replay  string // of a draft that a replay carries with it
 }
 
 // partition is an owned partition of hooks, and its namesakes.
@@ -125,8 +126,8 @@ func (r *results) arm(wake context.CancelFunc) bool {
 func newSession(opts Options, m *metrics) (*session, error) {
 	s := &session{
 		opts: opts, log: opts.Logger, metrics: m,
-		group:           opts.Topics.Prefix + group,
-		transactionalID: opts.Topics.Prefix + group + "." + opts.Instance,
+		group:           opts.group(),
+		transactionalID: opts.group() + "." + opts.Instance,
 		instance:        opts.Instance,
 		partitions:      map[int32]*partition{}, flows: map[string]*flowQueue{}, plans: map[planKey]*plan{},
 		results: results{bell: make(chan struct{}, 1)},
@@ -144,7 +145,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 	client, err := kgo.NewClient(append(opts.Kafka,
 		kgo.ConsumerGroup(s.group),
 		kgo.InstanceID(s.instance),
-		kgo.ConsumeTopics(opts.Topics.Hooks()),
+		kgo.ConsumeTopics(opts.topic()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(opts.SessionTimeout),
@@ -313,11 +314,15 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		x: &records.Execution{
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
 			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
-			Hook: &records.Pointer{Topic: "hooks", Partition: r.Partition, Offset: r.Offset},
+			Hook:   &records.Pointer{Topic: s.opts.lane(), Partition: r.Partition, Offset: r.Offset},
+			Replay: hook.Replay, PinnedVersion: hook.Version,
 		},
 	}
 	if !hook.ReplayOf.IsZero() {
 		e.x.ReplayOf = hook.ReplayOf[:]
+	}
+	if !hook.KeysOf.IsZero() {
+		e.x.KeysOf = hook.KeysOf[:]
 	}
 	p.executions[e.id] = e
 	s.touch(e)
@@ -354,7 +359,7 @@ func (s *session) touch(e *execution) {
 // prepare makes an execution ready to run: its plan, and the outputs it has.
 func (s *session) prepare(e *execution) error {
 	if e.plan == nil {
-		plan, err := s.planFor(e.x.FlowId, e.x.Version)
+		plan, err := s.planOf(e.x)
 		if err != nil {
 			return err
 		}
@@ -382,7 +387,7 @@ func (s *session) prepare(e *execution) error {
 }
 
 func (s *session) planFor(flow string, version int32) (*plan, error) {
-	key := planKey{flow, version}
+	key := planKey{flow: flow, version: version}
 	if p := s.plans[key]; p != nil {
 		return p, nil
 	}
@@ -441,7 +446,7 @@ func (s *session) launch(e *execution, i int) {
 	e.busy[i] = cancel
 	j := &job{
 		session: s, ex: e, id: e.id, plan: e.plan, index: i, number: e.x.Steps[step.ID].GetAttempts() + 1,
-		hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
+		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
 	}
 	s.metrics.inFlight.Inc()
@@ -545,7 +550,7 @@ func (s *session) cutOff(e *execution, at time.Time) {
 		s.record(e, at, &records.Event{Fact: &records.Event_Attempt{Attempt: &records.Attempt{
 			Step: step.ID, Name: step.Name, Uses: step.Uses, Number: e.x.Steps[step.ID].GetAttempts() + 1,
 			Status: records.StepStatus_STEP_STATUS_CANCELLED, StartedAt: at.UnixNano(),
-			IdempotencyKey: idempotencyKey(e.id, step.ID, 0),
+			IdempotencyKey: idempotencyKey(e.keysOf(), step.ID, 0),
 			Failure:        &records.Failure{Kind: string(connectors.KindCancelled), Message: "cut off when the execution ended; it may have taken effect", Step: step.ID},
 		}}})
 	}

@@ -78,7 +78,7 @@ func (s *session) commitOffsets(ctx context.Context, offsets map[int32]int64) er
 	req.MemberID, req.Generation = member, generation
 	req.InstanceID = &s.instance
 	topic := kmsg.NewTxnOffsetCommitRequestTopic()
-	topic.Topic, topic.TopicID = s.opts.Topics.Hooks(), s.hooksID
+	topic.Topic, topic.TopicID = s.opts.topic(), s.hooksID
 	for p, at := range offsets {
 		rp := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 		rp.Partition, rp.Offset = p, at
@@ -123,7 +123,7 @@ func (s *session) committedOffset(ctx context.Context, partition int32) (int64, 
 		group := kmsg.NewOffsetFetchRequestGroup()
 		group.Group = s.group
 		topic := kmsg.NewOffsetFetchRequestGroupTopic()
-		topic.Topic, topic.TopicID, topic.Partitions = s.opts.Topics.Hooks(), s.hooksID, []int32{partition}
+		topic.Topic, topic.TopicID, topic.Partitions = s.opts.topic(), s.hooksID, []int32{partition}
 		group.Topics = append(group.Topics, topic)
 		req.Groups = append(req.Groups, group)
 		// Older brokers read these.
@@ -137,11 +137,11 @@ func (s *session) committedOffset(ctx context.Context, partition int32) (int64, 
 		case err == nil && at >= 0:
 			return at, nil
 		case err == nil:
-			starts, err := kadm.NewClient(s.client).ListStartOffsets(ctx, s.opts.Topics.Hooks())
+			starts, err := kadm.NewClient(s.client).ListStartOffsets(ctx, s.opts.topic())
 			if err != nil {
 				return 0, fmt.Errorf("finding the start of partition %d: %w", partition, err)
 			}
-			o, _ := starts.Lookup(s.opts.Topics.Hooks(), partition)
+			o, _ := starts.Lookup(s.opts.topic(), partition)
 			return o.Offset, o.Err
 		case kerr.IsRetriable(err) && sleep(ctx, unstableOffsetPause):
 			continue

@@ -32,6 +32,7 @@ type executionRow struct {
 	failure, failureKind string
 	failureStep          string
 	replayOf             *uuid.UUID
+	replay               string
 	traceID              string
 	hookTopic            string
 	hookPartition        int32
@@ -91,7 +92,7 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 		status:    schemas.StatusName(x.Status),
 		startedAt: moment(x.StartedAt), endedAt: momentOrNil(x.EndedAt),
 		failure: x.Failure.GetMessage(), failureKind: x.Failure.GetKind(), failureStep: x.Failure.GetStep(),
-		replayOf: idOrNil(schemas.ExecutionIDFromBytes(x.ReplayOf)), traceID: x.TraceId,
+		replayOf: idOrNil(schemas.ExecutionIDFromBytes(x.ReplayOf)), replay: x.Replay, traceID: x.TraceId,
 		hookTopic: x.Hook.GetTopic(), hookPartition: x.Hook.GetPartition(), hookOffset: x.Hook.GetOffset(),
 	}
 	if x.StartedAt == 0 {

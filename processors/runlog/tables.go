@@ -79,6 +79,7 @@ var executionsTable = table[executionRow]{"runlog_executions", append([]column[e
 	of("error_kind", text, func(r *executionRow) string { return r.failureKind }),
 	of("error_step", text, func(r *executionRow) string { return r.failureStep }),
 	of("replay_of", maybeID, func(r *executionRow) *uuid.UUID { return r.replayOf }),
+	of("replay", text, func(r *executionRow) string { return r.replay }),
 	of("trace_id", text, func(r *executionRow) string { return r.traceID }),
 	of("topic", text, func(r *executionRow) string { return r.hookTopic }),
 	of("partition", "Int32", func(r *executionRow) int32 { return r.hookPartition }),

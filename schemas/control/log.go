@@ -61,6 +61,8 @@ type view struct {
 	flowList    []*schemas.FlowEntry
 	credentials map[string]*schemas.CredentialEntry
 	credList    []*schemas.CredentialEntry
+	replays     map[string]*schemas.ReplayEntry
+	replayList  []*schemas.ReplayEntry
 	secrets     map[string]map[string]string
 	offset      int64 // next of control
 	secretsAt   int64 // next of secrets
@@ -160,6 +162,10 @@ func (l *Log) apply(records []*kgo.Record) {
 		flowList: l.catalog.Flows(), credList: l.catalog.Credentials(),
 	}
 	l.catalog.EachFlow(func(f *schemas.FlowEntry) { v.flows[f.ID] = f })
+	v.replayList, v.replays = l.catalog.Replays(), map[string]*schemas.ReplayEntry{}
+	for _, r := range v.replayList {
+		v.replays[r.ID] = r
+	}
 	for _, c := range v.credList {
 		v.credentials[c.ID] = c
 	}
@@ -198,6 +204,12 @@ func (l *Log) Credential(id string) *schemas.CredentialEntry { return l.current.
 
 // Credentials lists the credentials, by ID.
 func (l *Log) Credentials() []*schemas.CredentialEntry { return l.current.Load().credList }
+
+// Replay finds a replay; nil when there never was one.
+func (l *Log) Replay(id string) *schemas.ReplayEntry { return l.current.Load().replays[id] }
+
+// Replays lists all replays, the newest first.
+func (l *Log) Replays() []*schemas.ReplayEntry { return l.current.Load().replayList }
 
 // Secret is a credential's decrypted values; nil when there are none. The map
 // is a new one after every change of the credential.
@@ -256,6 +268,9 @@ func (l *Log) Append(ctx context.Context, ch schemas.Change) (revision int64, er
 	key := ch.Flow
 	if key == "" && ch.Credential != nil {
 		key = ch.Credential.ID
+	}
+	if key == "" {
+		key = ch.ReplayID
 	}
 	record := &kgo.Record{Topic: l.opts.Topics.Control(), Key: []byte(key), Value: value}
 	if err := l.client.ProduceSync(ctx, record).FirstErr(); err != nil {

@@ -23,7 +23,7 @@ func tables(t *testing.T, url string) string {
 	return names
 }
 
-const all = "executions hooks runlog_executions runlog_hooks runlog_migrations runlog_progress runlog_rebuilds runlog_steps steps"
+const all = "differences executions hooks runlog_differences runlog_executions runlog_hooks runlog_migrations runlog_progress runlog_rebuilds runlog_selections runlog_steps steps"
 
 func TestUpMakesAMissingDatabaseAndIsDoneOnce(t *testing.T) {
 	url, err := clickhouse.InDatabase(localtest.ClickHouse(t).URL(), "made-here`\\")

@@ -724,9 +724,11 @@ type ExecutionRecord struct {
 	Failure     *Failure               `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
 	Hook        *Pointer               `protobuf:"bytes,8,opt,name=hook,proto3" json:"hook,omitempty"`
 	// The execution that this one replays or retries, 16 bytes, or empty.
-	ReplayOf      []byte   `protobuf:"bytes,9,opt,name=replay_of,json=replayOf,proto3" json:"replay_of,omitempty"`
-	Events        []*Event `protobuf:"bytes,10,rep,name=events,proto3" json:"events,omitempty"`
-	TraceId       string   `protobuf:"bytes,11,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	ReplayOf []byte   `protobuf:"bytes,9,opt,name=replay_of,json=replayOf,proto3" json:"replay_of,omitempty"`
+	Events   []*Event `protobuf:"bytes,10,rep,name=events,proto3" json:"events,omitempty"`
+	TraceId  string   `protobuf:"bytes,11,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// The replay that the execution belongs to, or empty.
+	Replay        string `protobuf:"bytes,30,opt,name=replay,proto3" json:"replay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +840,13 @@ func (x *ExecutionRecord) GetTraceId() string {
 	return ""
 }
 
+func (x *ExecutionRecord) GetReplay() string {
+	if x != nil {
+		return x.Replay
+	}
+	return ""
+}
+
 // StepState is how a step of an open execution stands.
 type StepState struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -945,7 +954,14 @@ type Execution struct {
 	ReplyTo string `protobuf:"bytes,12,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
 	// Executions of a flow with the same order key run one after the other, in
 	// the order of their hooks. 16 bytes, or empty: no order.
-	OrderKey      []byte `protobuf:"bytes,13,opt,name=order_key,json=orderKey,proto3" json:"order_key,omitempty"`
+	OrderKey []byte `protobuf:"bytes,13,opt,name=order_key,json=orderKey,proto3" json:"order_key,omitempty"`
+	// The replay that the execution belongs to, or empty.
+	Replay string `protobuf:"bytes,30,opt,name=replay,proto3" json:"replay,omitempty"`
+	// The version that the hook asks for; 0: the published one.
+	PinnedVersion int32 `protobuf:"varint,31,opt,name=pinned_version,json=pinnedVersion,proto3" json:"pinned_version,omitempty"`
+	// The execution whose idempotency keys the effects carry, 16 bytes, or
+	// empty: its own.
+	KeysOf        []byte `protobuf:"bytes,32,opt,name=keys_of,json=keysOf,proto3" json:"keys_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,6 +1087,27 @@ func (x *Execution) GetOrderKey() []byte {
 	return nil
 }
 
+func (x *Execution) GetReplay() string {
+	if x != nil {
+		return x.Replay
+	}
+	return ""
+}
+
+func (x *Execution) GetPinnedVersion() int32 {
+	if x != nil {
+		return x.PinnedVersion
+	}
+	return 0
+}
+
+func (x *Execution) GetKeysOf() []byte {
+	if x != nil {
+		return x.KeysOf
+	}
+	return nil
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -1118,7 +1155,7 @@ const file_records_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\v2\x1a.sluice.records.v1.AttemptH\x00R\aattempt\x126\n" +
 	"\askipped\x18\x04 \x01(\v2\x1a.sluice.records.v1.SkippedH\x00R\askipped\x120\n" +
 	"\x05ended\x18\x05 \x01(\v2\x18.sluice.records.v1.EndedH\x00R\x05endedB\x06\n" +
-	"\x04fact\"\xad\x03\n" +
+	"\x04fact\"\xc5\x03\n" +
 	"\x0fExecutionRecord\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\fR\vexecutionId\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1132,14 +1169,15 @@ const file_records_proto_rawDesc = "" +
 	"\treplay_of\x18\t \x01(\fR\breplayOf\x120\n" +
 	"\x06events\x18\n" +
 	" \x03(\v2\x18.sluice.records.v1.EventR\x06events\x12\x19\n" +
-	"\btrace_id\x18\v \x01(\tR\atraceId\"\xe2\x01\n" +
+	"\btrace_id\x18\v \x01(\tR\atraceId\x12\x16\n" +
+	"\x06replay\x18\x1e \x01(\tR\x06replay\"\xe2\x01\n" +
 	"\tStepState\x125\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1d.sluice.records.v1.StepStatusR\x06status\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x05R\battempts\x12\x16\n" +
 	"\x06output\x18\x03 \x01(\fR\x06output\x124\n" +
 	"\afailure\x18\x04 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\x12\x19\n" +
 	"\bretry_at\x18\x05 \x01(\x03R\aretryAt\x12\x19\n" +
-	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\xb8\x04\n" +
+	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\x90\x05\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1155,7 +1193,10 @@ const file_records_proto_rawDesc = "" +
 	" \x03(\v2'.sluice.records.v1.Execution.StepsEntryR\x05steps\x12 \n" +
 	"\vtraceparent\x18\v \x01(\tR\vtraceparent\x12\x19\n" +
 	"\breply_to\x18\f \x01(\tR\areplyTo\x12\x1b\n" +
-	"\torder_key\x18\r \x01(\fR\borderKey\x1aV\n" +
+	"\torder_key\x18\r \x01(\fR\borderKey\x12\x16\n" +
+	"\x06replay\x18\x1e \x01(\tR\x06replay\x12%\n" +
+	"\x0epinned_version\x18\x1f \x01(\x05R\rpinnedVersion\x12\x17\n" +
+	"\akeys_of\x18  \x01(\fR\x06keysOf\x1aV\n" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +

@@ -1,0 +1,246 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/schemas"
+	"sluice/schemas/clickhouse"
+)
+
+const (
+	// look is how often the run log is asked how the replay's executions stand.
+	look = 250 * time.Millisecond
+	// chunk is how many hooks are sent in one transaction.
+	chunk = 100
+)
+
+// send sends what is left of a replay's list into the topic replays, at its
+// rate and never more than the window ahead of what is done, until all of it
+// has ended. Its producer is transactional under the replay's name: the first
+// thing a driver does is to shut its predecessor out, and then to look for what
+// that one had sent. So no hook is sent twice.
+func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Change, error) {
+	none := schemas.Change{}
+	client, err := kgo.NewClient(append(d.opts.Kafka,
+		kgo.TransactionalID(d.opts.Topics.Prefix+"replay."+r.ID),
+		kgo.TransactionTimeout(10*time.Second),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes-1024),
+	)...)
+	if err != nil {
+		return none, permanent{fmt.Errorf("configuring the replay's producer: %w", err)}
+	}
+	defer client.Close()
+	if _, _, err := client.ProducerID(ctx); err != nil {
+		return none, fmt.Errorf("taking the producer's ID: %w", err)
+	}
+	sent, err := d.alreadySent(ctx, client, r)
+	if err != nil {
+		return none, err
+	}
+	s := &sending{d: d, r: r, client: client, sent: sent, pace: newPace(r.Rate, time.Now())}
+	for from := int64(0); from < r.Total; from += page {
+		items, err := d.items(ctx, r, from)
+		if err != nil {
+			return none, err
+		}
+		todo := items[:0]
+		for _, i := range items {
+			if !sent[schemas.ReplayedID(r.ID, schemas.ExecutionID(i.id), r.CreatedAt)] {
+				todo = append(todo, i)
+			}
+		}
+		hooks, err := d.hooks(ctx, client, todo)
+		if err != nil {
+			return none, err
+		}
+		if abort, err := s.page(ctx, hooks); abort.Type != "" || err != nil {
+			return abort, err
+		}
+	}
+	for { // the rest has to end, too
+		abort, open, err := s.look(ctx)
+		if abort.Type != "" || err != nil {
+			return abort, err
+		}
+		if open <= 0 {
+			if s.missing > 0 {
+				d.log.Warn("hooks of a replay are neither in Kafka nor in the run log any more", "replay", r.ID, "hooks", s.missing)
+			}
+			return schemas.Change{Type: schemas.ReplayFinished}, nil
+		}
+		if !sleep(ctx, look) {
+			return none, ctx.Err()
+		}
+	}
+}
+
+// alreadySent finds what a driver before sent of a replay.
+func (d *Driver) alreadySent(ctx context.Context, client *kgo.Client, r *schemas.ReplayEntry) (map[schemas.ExecutionID]bool, error) {
+	topic := d.opts.Topics.Replays()
+	admin := kadm.NewClient(client)
+	// The control log's clock may not be this one's, nor the broker's.
+	starts, err := admin.ListOffsetsAfterMilli(ctx, r.CreatedAt.Add(-time.Hour).UnixMilli(), topic)
+	if err != nil {
+		return nil, fmt.Errorf("finding what was sent before: %w", err)
+	}
+	sent := map[schemas.ExecutionID]bool{}
+	for p, start := range starts[topic] {
+		end, err := schemas.PartitionEnd(ctx, client, topic, p)
+		if err != nil {
+			return nil, err
+		}
+		err = schemas.ReadPartition(ctx, client, topic, p, start.Offset, end, func(record *kgo.Record) bool {
+			for _, header := range record.Headers {
+				if header.Key == "ce_replay" && string(header.Value) == r.ID {
+					if h, err := schemas.ParseHook(record); err == nil {
+						sent[h.ID] = true
+					}
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return sent, nil
+}
+
+// sending is a replay under way.
+type sending struct {
+	d       *Driver
+	r       *schemas.ReplayEntry
+	client  *kgo.Client
+	sent    map[schemas.ExecutionID]bool
+	pace    pace
+	looked  time.Time // when the run log was last asked
+	ended   int64
+	missing int64
+}
+
+// page sends hooks. A change with a type says that the replay was given up.
+func (s *sending) page(ctx context.Context, hooks []*schemas.Hook) (schemas.Change, error) {
+	for len(hooks) > 0 {
+		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) || time.Since(s.looked) >= look {
+			abort, open, err := s.look(ctx)
+			if abort.Type != "" || err != nil {
+				return abort, err
+			}
+			if open >= int64(s.d.opts.Window) && !sleep(ctx, look) {
+				return schemas.Change{}, ctx.Err()
+			}
+		}
+		n, wait := s.pace.next(min(chunk, len(hooks), s.d.opts.Window-int(int64(len(s.sent))-s.ended)), time.Now())
+		if wait > 0 && !sleep(ctx, wait) {
+			return schemas.Change{}, ctx.Err()
+		}
+		if err := s.transaction(ctx, hooks[:n]); err != nil {
+			return schemas.Change{}, err
+		}
+		hooks = hooks[n:]
+	}
+	return schemas.Change{}, nil
+}
+
+func (s *sending) transaction(ctx context.Context, hooks []*schemas.Hook) error {
+	now := time.Now()
+	var recs []*kgo.Record
+	var ids []schemas.ExecutionID
+	for _, original := range hooks {
+		if original == nil {
+			s.missing++
+			continue
+		}
+		h := *original
+		h.ID, h.ReplayOf, h.Replay, h.Time = schemas.ReplayedID(s.r.ID, original.ID, s.r.CreatedAt), original.ID, s.r.ID, now
+		h.ReplyTo, h.TraceParent, h.Control = "", "", s.d.opts.Control.Offset()
+		h.Version, h.KeysOf = pinned(s.r.Version), schemas.ExecutionID{}
+		if s.r.SameKeys {
+			h.KeysOf = original.ID
+		}
+		record, err := h.Record()
+		if err != nil {
+			return permanent{fmt.Errorf("encoding hook %s: %w", original.ID, err)}
+		}
+		record.Topic = s.d.opts.Topics.Replays()
+		recs, ids = append(recs, record), append(ids, h.ID)
+	}
+	if len(recs) == 0 {
+		return nil
+	}
+	if err := s.client.BeginTransaction(); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	err := s.client.ProduceSync(ctx, recs...).FirstErr()
+	commit := kgo.TransactionEndTry(err == nil)
+	// The end of the process must not leave a transaction hanging.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(err, s.client.EndTransaction(ending, commit)); err != nil {
+		return fmt.Errorf("sending hooks: %w", err)
+	}
+	for _, id := range ids {
+		s.sent[id] = true
+	}
+	return nil
+}
+
+// pinned is a version's number, or 0 for live and draft.
+func pinned(version string) int32 {
+	var n int32
+	if _, err := fmt.Sscanf(version, "%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// look asks the run log how the replay stands: how many are sent and not
+// ended, and whether too many failed.
+func (s *sending) look(ctx context.Context) (abort schemas.Change, open int64, err error) {
+	counts, err := clickhouse.ReplayCounts(ctx, s.d.opts.ClickHouse, s.r)
+	if err != nil {
+		return abort, 0, err
+	}
+	s.ended, s.looked = 0, time.Now()
+	for status, n := range counts {
+		if status != "running" && status != "waiting" {
+			s.ended += n
+		}
+	}
+	if failed := counts["failed"]; s.r.MaxFailures > 0 && failed > s.r.MaxFailures {
+		return schemas.Change{Type: schemas.ReplayAborted, Reason: fmt.Sprintf("%d executions failed, more than %d", failed, s.r.MaxFailures)}, 0, nil
+	}
+	return abort, int64(len(s.sent)) - s.ended, nil
+}
+
+// pace spreads hooks over time.
+type pace struct {
+	rate float64 // a second; 0: no limit
+	due  time.Time
+}
+
+func newPace(rate float64, now time.Time) pace { return pace{rate, now} }
+
+// next is how many of n may be sent after wait.
+func (p *pace) next(n int, now time.Time) (allowed int, wait time.Duration) {
+	if p.rate <= 0 {
+		return n, 0
+	}
+	// At most a tenth of a second's worth at once.
+	allowed = max(1, min(n, int(math.Ceil(p.rate/10))))
+	if p.due.Before(now.Add(-time.Second)) {
+		p.due = now // a pause is not caught up with
+	}
+	wait = p.due.Sub(now)
+	p.due = p.due.Add(time.Duration(float64(allowed) / p.rate * float64(time.Second)))
+	return allowed, wait
+}

@@ -1,0 +1,43 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// MaxSelected is how many hooks one replay may select.
+const MaxSelected = 1_000_000
+
+// Check says what is wrong with a selection, as something a person can mend.
+func (s *Selection) Check() error {
+	if s.Flow == "" && len(s.Executions) == 0 && s.SQL == "" && s.ChangedIn == "" {
+		return errors.New("the selection is empty: name a flow, executions, a SQL statement, or a dry run")
+	}
+	if !s.To.IsZero() && !s.To.After(s.From) {
+		return fmt.Errorf("the selection ends at %s, before it begins", s.To.Format("2006-01-02T15:04:05Z07:00"))
+	}
+	if s.Group != "" && s.ChangedIn == "" {
+		return errors.New("a group of differences belongs to a dry run: name it in changedIn")
+	}
+	for _, r := range s.Offsets {
+		if r.Partition < 0 || r.From < 0 || r.To < r.From {
+			return fmt.Errorf("offsets %s: want a partition, the first and the last offset", r)
+		}
+	}
+	for _, id := range s.Executions {
+		if _, err := ParseExecutionID(id); err != nil {
+			return fmt.Errorf("execution %q: %w", id, err)
+		}
+	}
+	for _, status := range s.Status {
+		if !slices.Contains(Statuses, status) {
+			return fmt.Errorf("status %q: want %s", status, strings.Join(Statuses, ", "))
+		}
+	}
+	return nil
+}
+
+// Statuses are the words for how an execution stands.
+var Statuses = []string{"waiting", "running", "succeeded", "failed", "duplicate", "filtered", "cancelled"}
