@@ -1,7 +1,14 @@
 package ingest
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -15,6 +22,7 @@ import (
 // vector is a signed request, and where it comes from.
 type vector struct {
 	Type, Secret, URL, Body, Source string
+	Certificate                     string // pinned, of paypal
 	Headers                         map[string]string
 	At                              time.Time
 }
@@ -51,11 +59,44 @@ func (v vector) now() time.Time {
 	return v.At
 }
 
+// scheme is the preset with what the vector pins.
+func (v vector) scheme() Scheme {
+	s := presets[v.Type]
+	s.Certificate = v.Certificate
+	return s
+}
+
+// anotherSecret is one that could be a scheme's, and is not the vector's.
+func anotherSecret(t *testing.T, s Scheme) string {
+	t.Helper()
+	var public any
+	var err error
+	switch s.Key {
+	case "ed25519":
+		public, _, err = ed25519.GenerateKey(rand.Reader)
+	case "ecdsa":
+		var private *ecdsa.PrivateKey
+		if private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err == nil {
+			public = &private.PublicKey
+		}
+	default:
+		return "whsec_bmV3ZXI="
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
 func TestEveryPresetHasAVectorThatItAccepts(t *testing.T) {
 	missing := maps.Clone(presets)
 	for _, v := range vectors(t) {
 		delete(missing, v.Type)
-		verifier, err := presets[v.Type].Verifier(v.Secret)
+		verifier, err := v.scheme().Verifier(v.Secret)
 		if err != nil {
 			t.Errorf("%s: %v", v.Type, err)
 			continue
@@ -63,10 +104,23 @@ func TestEveryPresetHasAVectorThatItAccepts(t *testing.T) {
 		if err := verifier.Verify(v.message(), v.now()); err != nil {
 			t.Errorf("%s (%s): %v", v.Type, v.Source, err)
 		}
-		if rotated, err := presets[v.Type].Verifier("whsec_bmV3ZXI=", v.Secret); err != nil {
+		if rotated, err := v.scheme().Verifier(anotherSecret(t, v.scheme()), v.Secret); err != nil {
 			t.Errorf("%s: %v", v.Type, err)
 		} else if err := rotated.Verify(v.message(), v.now()); err != nil {
 			t.Errorf("%s: refused while its secret is rotated: %v", v.Type, err)
+		}
+		// Byte for byte as it comes, too.
+		m := v.message()
+		proof, err := verifier.Begin(m, v.now())
+		if err != nil {
+			t.Errorf("%s: begun: %v", v.Type, err)
+			continue
+		}
+		for i := range m.Body {
+			_, _ = proof.Write(m.Body[i : i+1])
+		}
+		if err := proof.End(); err != nil {
+			t.Errorf("%s: in pieces: %v", v.Type, err)
 		}
 	}
 	if len(missing) > 0 {
@@ -76,7 +130,7 @@ func TestEveryPresetHasAVectorThatItAccepts(t *testing.T) {
 
 func TestEveryPresetRefusesWhatIsNotSigned(t *testing.T) {
 	for _, v := range vectors(t) {
-		scheme := presets[v.Type]
+		scheme := v.scheme()
 		verifier, err := scheme.Verifier(v.Secret)
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +138,7 @@ func TestEveryPresetRefusesWhatIsNotSigned(t *testing.T) {
 		refused := func(what string, changed vector, now time.Time) {
 			t.Helper()
 			if verifier.Verify(changed.message(), now) == nil {
-				t.Errorf("%s: %s was accepted", v.Type, what)
+				t.Errorf("%s (%s): %s was accepted", v.Type, v.Source, what)
 			}
 		}
 		with := func(change func(*vector)) vector {
@@ -93,39 +147,102 @@ func TestEveryPresetRefusesWhatIsNotSigned(t *testing.T) {
 			change(&changed)
 			return changed
 		}
-		signature := func(text func(string) string) vector {
+		header := func(name string, text func(string) string) vector {
 			return with(func(c *vector) {
 				for k, value := range c.Headers {
-					if strings.EqualFold(k, scheme.Header) {
+					if strings.EqualFold(k, name) {
 						c.Headers[k] = text(value)
 					}
 				}
 			})
 		}
-		refused("another body", with(func(c *vector) { c.Body = strings.TrimSuffix(c.Body, "\n") + " " }), v.now())
-		refused("junk behind the signature", signature(func(s string) string { return s + "A" }), v.now())
-		refused("a cut signature", signature(func(s string) string { return s[:len(s)-4] }), v.now())
-		refused("no signature", signature(func(string) string { return "" }), v.now())
+		coversBody := v.Type != "mailgun" && v.Type != "microsoft-graph"
+		if coversBody {
+			refused("another body", with(func(c *vector) { c.Body = strings.TrimSuffix(c.Body, "\n") + " " }), v.now())
+			for i := range v.Body {
+				refused(fmt.Sprintf("a body with byte %d changed", i), with(func(c *vector) {
+					raw := []byte(c.Body)
+					raw[i] ^= 1
+					c.Body = string(raw)
+				}), v.now())
+			}
+		}
+		if scheme.Header != "" {
+			signature := func(text func(string) string) vector { return header(scheme.Header, text) }
+			refused("junk behind the signature", signature(func(s string) string { return s + "A" }), v.now())
+			refused("padding behind the signature", signature(func(s string) string { return s + "=" }), v.now())
+			refused("a cut signature", signature(func(s string) string { return s[:len(s)-4] }), v.now())
+			refused("no signature", signature(func(string) string { return "" }), v.now())
+			refused("only a prefix", signature(func(string) string { return scheme.Prefix }), v.now())
+			refused("no signature header", with(func(c *vector) {
+				maps.DeleteFunc(c.Headers, func(k, _ string) bool { return strings.EqualFold(k, scheme.Header) })
+			}), v.now())
+			for i := range 12 { // of the right signature, which is the last one
+				refused(fmt.Sprintf("a signature with byte %d from the end changed", i), signature(func(s string) string {
+					raw := []byte(s)
+					raw[len(raw)-5-i] ^= 1
+					return string(raw)
+				}), v.now())
+			}
+		}
+		for _, name := range []string{scheme.TimestampHeader, scheme.IDHeader, "PAYPAL-TRANSMISSION-ID", "Twitch-Eventsub-Message-Id"} {
+			for k, value := range v.Headers {
+				if name != "" && strings.EqualFold(k, name) {
+					for i := range value {
+						refused(fmt.Sprintf("%s with byte %d changed", k, i), header(k, func(s string) string {
+							raw := []byte(s)
+							raw[i] ^= 1
+							return string(raw)
+						}), v.now())
+					}
+				}
+			}
+		}
+		for _, member := range []string{"clientState", "token", "timestamp", "signature"} {
+			if coversBody {
+				break
+			}
+			if i := strings.LastIndex(v.Body, member); i > 0 {
+				at := i + len(member) + 4 // within the value, after ":" or =
+				refused("another "+member, with(func(c *vector) {
+					raw := []byte(c.Body)
+					raw[at] ^= 1
+					c.Body = string(raw)
+				}), v.now())
+			}
+		}
 		if strings.Contains(scheme.Template, "{url}") {
 			refused("another URL", with(func(c *vector) { c.URL += "0" }), v.now())
+		}
+		if strings.Contains(scheme.Template, "{method}") {
+			m := v.message()
+			m.Method = "PUT"
+			if verifier.Verify(m, v.now()) == nil {
+				t.Errorf("%s: another method was accepted", v.Type)
+			}
 		}
 		if scheme.Tolerance > 0 {
 			refused("a stale timestamp", v, v.now().Add(scheme.Tolerance+2*time.Second))
 			refused("a timestamp of the future", v, v.now().Add(-scheme.Tolerance-2*time.Second))
 		}
-		twice := v.message()
-		header := twice.Header
-		twice.Header = func(name string) [][]byte {
-			values := header(name)
-			if strings.EqualFold(name, scheme.Header) {
-				return append(values, values[0])
+		for name := range v.Headers {
+			if strings.EqualFold(name, "Content-Type") {
+				continue
 			}
-			return values
+			twice := v.message()
+			once := twice.Header
+			twice.Header = func(asked string) [][]byte {
+				values := once(asked)
+				if strings.EqualFold(asked, name) {
+					return append(values, values[0])
+				}
+				return values
+			}
+			if verifier.Verify(twice, v.now()) == nil {
+				t.Errorf("%s: the header %s was accepted twice", v.Type, name)
+			}
 		}
-		if verifier.Verify(twice, v.now()) == nil {
-			t.Errorf("%s: a signature header that is there twice was accepted", v.Type)
-		}
-		other, err := scheme.Verifier("whsec_b3RoZXI=")
+		other, err := scheme.Verifier(anotherSecret(t, scheme))
 		if err != nil {
 			t.Fatal(err)
 		}
