@@ -38,7 +38,7 @@ type verdict struct {
 
 func verifyCommand() *cobra.Command {
 	var v verification
-	var at, body, output string
+	var at, body, output, certificate string
 	var headers []string
 	v.values = map[string]string{}
 	text := map[string]*string{}
@@ -54,6 +54,13 @@ func verifyCommand() *cobra.Command {
 			}
 			for name, value := range text {
 				v.values[name] = *value
+			}
+			if certificate != "" {
+				pem, err := os.ReadFile(certificate)
+				if err != nil {
+					return cli.UsageError(fmt.Errorf("--certificate: %w", err))
+				}
+				v.values["certificate"] = string(pem)
 			}
 			result, err := v.check()
 			if err != nil {
@@ -74,7 +81,7 @@ func verifyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.kind, "type", "", "the credential's type")
-	f.StringVar(&v.secret, "secret", "", "the secret that the sender signs with")
+	f.StringVar(&v.secret, "secret", "", "the secret that the sender signs with; the public key, or what else the type goes by")
 	f.StringVar(&v.previous, "previous-secret", "", "a second secret that is valid as well")
 	f.StringVar(&at, "at", "", "when the request came: RFC 3339 or Unix seconds (default now)")
 	f.DurationVar(&v.tolerance, "tolerance", 0, "how far a timestamp may be from then (default the type's)")
@@ -82,6 +89,7 @@ func verifyCommand() *cobra.Command {
 	f.StringVar(&v.method, "method", "POST", "the method")
 	f.StringArrayVar(&headers, "header", nil, "a header of the request, `NAME: VALUE`; may be given more than once")
 	f.StringVar(&body, "body", "", "the `FILE` with the raw body, - for standard input (default: no body)")
+	f.StringVar(&certificate, "certificate", "", "type paypal: the `FILE` with the certificate, in place of the one that PayPal names")
 	f.StringVar(&output, "output", "table", "table or json")
 	for flag, s := range map[string]struct{ key, help string }{
 		"header-name":      {"header", "type hmac: the header with the signature; type apiKey: the header with the key"},
@@ -162,7 +170,8 @@ func (v *verification) check() (verdict, error) {
 	} else if !known {
 		return verdict{}, fmt.Errorf("--type: there is no type %q", v.kind)
 	}
-	if v.tolerance > 0 && scheme.Tolerance > 0 {
+	scheme.Certificate = v.values["certificate"]
+	if v.tolerance > 0 && scheme.Stamped() {
 		scheme.Tolerance = v.tolerance
 	}
 	err := v.try(scheme, v.secret, v.previous)
@@ -207,7 +216,13 @@ func (v *verification) which(scheme ingest.Scheme) string {
 	if v.previous != "" && v.try(scheme, v.secret) != nil {
 		return "the signature is that of the previous secret"
 	}
-	return "the signature in " + scheme.Header + " is right"
+	switch {
+	case scheme.Header != "":
+		return "the signature in " + scheme.Header + " is right"
+	case scheme.SignatureField != "":
+		return "the signature in the body's " + scheme.SignatureField + " is right"
+	}
+	return "what the body carries to prove itself is right"
 }
 
 // explain looks for the mistake: it changes one thing after the other, and
@@ -306,10 +321,10 @@ func cut(b []byte) []byte {
 
 // explainForm says what a signature that cannot be read may be.
 func (v *verification) explainForm(scheme ingest.Scheme) string {
-	if len(v.header(scheme.Header)) == 0 {
+	if scheme.Header == "" || len(v.header(scheme.Header)) == 0 {
 		for _, name := range ingest.PresetNames() {
 			other, _ := ingest.Preset(name)
-			if other.Header != scheme.Header && len(v.header(other.Header)) == 1 {
+			if other.Header != "" && other.Header != scheme.Header && len(v.header(other.Header)) == 1 {
 				return fmt.Sprintf("; there is %s, which %s sends: is --type right?", other.Header, name)
 			}
 		}

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,5 +91,57 @@ func TestVerifySaysWhyASignatureIsRejected(t *testing.T) {
 				t.Error("it printed the secret")
 			}
 		})
+	}
+}
+
+// TestVerifyAcceptsWhatTheProvidersLibrariesSign tries the edge's vectors by
+// the command line, each by its type's name.
+func TestVerifyAcceptsWhatTheProvidersLibrariesSign(t *testing.T) {
+	raw, err := os.ReadFile("ingest/testdata/signatures.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Type, Secret, Certificate, URL, Body, Source, At string
+		Headers                                          map[string]string
+	}
+	if err := json.Unmarshal(raw, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vectors {
+		args := []string{"--type", v.Type, "--secret", v.Secret, "--url", v.URL, "--method", "POST"}
+		if v.At != "" {
+			args = append(args, "--at", v.At)
+		}
+		if v.Certificate != "" {
+			path := filepath.Join(t.TempDir(), "certificate.pem")
+			if err := os.WriteFile(path, []byte(v.Certificate), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "--certificate", path)
+		}
+		for name, value := range v.Headers {
+			args = append(args, "--header", name+": "+value)
+		}
+		out, code := verify(t, v.Body, args...)
+		if code != 0 || !strings.HasPrefix(out, "accepted: ") {
+			t.Errorf("%s (%s): exit %d, %s", v.Type, v.Source, code, out)
+		}
+		if strings.Contains(out, v.Secret) {
+			t.Errorf("%s: the secret is printed: %s", v.Type, out)
+		}
+		if v.At != "" {
+			at, err := time.Parse(time.RFC3339, v.At)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late := at.Add(11 * time.Minute).Format(time.RFC3339)
+			if out, code := verify(t, v.Body, append(args, "--at", late)...); code != 1 || !strings.Contains(out, "old, more than") {
+				t.Errorf("%s, 11 minutes late: exit %d, %s", v.Type, code, out)
+			}
+			if out, code := verify(t, v.Body, append(args, "--at", late, "--tolerance", "15m")...); code != 0 {
+				t.Errorf("%s, 11 minutes late with 15 to spare: exit %d, %s", v.Type, code, out)
+			}
+		}
 	}
 }

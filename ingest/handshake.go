@@ -37,21 +37,12 @@ type handshake struct {
 }
 
 var handshakes = map[string]handshake{
-	// Asana, Webhooks, "The webhook \"handshake\"". To echo a secret is to agree
-	// to a subscription: it is done for the secret that the credential holds,
-	// and for another one only while the credential says so. What is echoed is
-	// not believed: hooks are checked by the credential's secrets alone.
-	"asana": {open: func(http *fasthttp.RequestCtx, values map[string]string) *greeting {
+	// Asana, Webhooks, "The webhook \"handshake\"": whoever makes a webhook
+	// learns its secret from Asana at the same time, and not before. What is
+	// echoed is not believed: hooks are checked by the credential's secrets alone.
+	"asana": {open: func(http *fasthttp.RequestCtx, _ map[string]string) *greeting {
 		shown := http.Request.Header.PeekAll("X-Hook-Secret")
 		if !http.IsPost() || len(shown) != 1 || !isToken(shown[0]) {
-			return nil
-		}
-		known := values["newWebhooks"] == "true"
-		for _, name := range secretNames {
-			secret := values[name]
-			known = secret != "" && subtle.ConstantTimeCompare(shown[0], []byte(secret)) == 1 || known
-		}
-		if !known {
 			return nil
 		}
 		return &greeting{header: map[string]string{"X-Hook-Secret": string(shown[0])}}

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
@@ -13,17 +15,25 @@ import (
 
 func TestHandshakesAreAnsweredWithoutAnExecution(t *testing.T) {
 	w := start(t, nil)
-	for _, kind := range []string{"dropbox", "meta", "x", "slack", "twitch", "zoom", "github"} {
+	for _, kind := range []string{"dropbox", "meta", "x", "slack", "twitch", "zoom", "github", "asana", "microsoft-graph"} {
 		w.credential(t, kind, kind, map[string]string{"secret": "sesame", "verifyToken": "let me in"})
 		w.run(t, kind, schemas.Trigger{Credential: kind})
 	}
 	w.run(t, "open", schemas.Trigger{})
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.credential(t, "discord", "discord", map[string]string{"secret": hex.EncodeToString(public)})
+	w.run(t, "discord", schemas.Trigger{Credential: "discord"})
 
 	now := strconv.FormatInt(time.Now().Unix(), 10)
 	slack := `{"type":"url_verification","token":"t","challenge":"3eZbrw1a"}`
 	slackSigned := []string{"X-Slack-Request-Timestamp: " + now, "X-Slack-Signature: v0=" + hex.EncodeToString(sum256("sesame", "v0:"+now+":"+slack))}
 	zoom := `{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZ"}}`
 	zoomSigned := []string{"x-zm-request-timestamp: " + now, "x-zm-signature: v0=" + hex.EncodeToString(sum256("sesame", "v0:"+now+":"+zoom))}
+	ping := `{"type":1,"id":"1"}`
+	discordSigned := []string{"X-Signature-Timestamp: " + now, "X-Signature-Ed25519: " + hex.EncodeToString(ed25519.Sign(private, []byte(now+ping)))}
 	at := time.Now().UTC().Format(time.RFC3339Nano)
 	twitch := `{"challenge":"pogchamp-kappa","subscription":{}}`
 	twitchSigned := []string{
@@ -49,6 +59,13 @@ func TestHandshakesAreAnsweredWithoutAnExecution(t *testing.T) {
 		"slack, not signed":           {"POST", "/hook/slack", slack, nil, 401, ""},
 		"zoom":                        {"POST", "/hook/zoom", zoom, zoomSigned, 200, `{"encryptedToken":"` + hex.EncodeToString(sum256("sesame", "qgg8vlvZ")) + `","plainToken":"qgg8vlvZ"}`},
 		"zoom, not signed":            {"POST", "/hook/zoom", zoom, nil, 401, ""},
+		"discord":                     {"POST", "/hook/discord", ping, discordSigned, 200, `{"type":1}`},
+		"discord, not signed":         {"POST", "/hook/discord", ping, nil, 401, ""},
+		"graph":                       {"POST", "/hook/microsoft-graph?validationToken=Validation%3A+a%2Bb", "", nil, 200, "Validation: a+b"},
+		"graph, no token":             {"POST", "/hook/microsoft-graph", "", nil, 401, ""},
+		"asana":                       {"POST", "/hook/asana", "", []string{"X-Hook-Secret: b537207f20cbfa02357cf448134da559"}, 200, ""},
+		"asana, twice":                {"POST", "/hook/asana", "", []string{"X-Hook-Secret: a", "X-Hook-Secret: b"}, 401, ""},
+		"CloudEvents":                 {"OPTIONS", "/hook/open", "", []string{"WebHook-Request-Origin: eventemitter.example.com"}, 200, ""},
 		"twitch":                      {"POST", "/hook/twitch", twitch, twitchSigned, 200, "pogchamp-kappa"},
 		"another provider's question": {"GET", "/hook/github?challenge=abc&crc_token=abc", "", nil, 401, ""},
 	} {
@@ -58,6 +75,11 @@ func TestHandshakesAreAnsweredWithoutAnExecution(t *testing.T) {
 		}
 		if got.status == 200 && got.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: a browser may take the answer for a page", name)
+		}
+		for header, want := range map[string]string{"asana": "X-Hook-Secret", "CloudEvents": "WebHook-Allowed-Origin"} {
+			if name == header && got.header.Get(want) == "" {
+				t.Errorf("%s: the answer has no %s", name, want)
+			}
 		}
 	}
 	if n := len(w.stored()); n != 0 {

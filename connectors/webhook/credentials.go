@@ -15,11 +15,7 @@ func credentials() []connectors.CredentialType {
 		{Name: "hmac", Title: "HMAC verification", Summary: "A signature of the payload", Schema: json.RawMessage(hmacSchema)},
 	}
 	for _, p := range presets {
-		schema := secretSchema(p.secret)
-		if p.name == "meta" {
-			schema = metaSchema
-		}
-		list = append(list, connectors.CredentialType{Name: p.name, Title: p.title, Summary: p.summary, Schema: schema})
+		list = append(list, connectors.CredentialType{Name: p.name, Title: p.title, Summary: p.summary, Schema: p.schema()})
 	}
 	return list
 }
@@ -41,48 +37,80 @@ const hmacSchema = `{
   }
 }`
 
-// presets are the providers whose way of signing the edge knows by name: the user enters the secret, nothing else.
-var presets = [...]struct{ name, title, summary, secret string }{
-	{"standard-webhooks", "Standard Webhooks", "Signs what is sent, too", "Secret (whsec_…)"},
-	{"svix", "Svix", "", "Secret (whsec_…)"},
-	{"github", "GitHub", "", "Webhook secret"},
-	{"gitlab", "GitLab", "", "Secret token"},
-	{"bitbucket", "Bitbucket", "", "Secret"},
-	{"stripe", "Stripe", "", "Signing secret (whsec_…)"},
-	{"shopify", "Shopify", "", "API secret key"},
-	{"slack", "Slack", "", "Signing secret"},
-	{"x", "X (Twitter)", "", "Consumer secret"},
-	{"meta", "Meta", "Facebook, Instagram, WhatsApp", "App secret"},
-	{"zoom", "Zoom", "", "Secret token"},
-	{"square", "Square", "", "Signature key"},
-	{"twitch", "Twitch", "", "Secret"},
-	{"hubspot", "HubSpot", "", "Client secret"},
-	{"linear", "Linear", "", "Signing secret"},
-	{"typeform", "Typeform", "", "Secret"},
-	{"intercom", "Intercom", "", "Client secret"},
-	{"zendesk", "Zendesk", "", "Signing secret"},
-	{"paddle", "Paddle", "", "Secret key (pdl_ntfset_…)"},
-	{"dropbox", "Dropbox", "", "App secret"},
-	{"asana", "Asana", "", "X-Hook-Secret of the handshake"},
-	{"woocommerce", "WooCommerce", "", "Secret"},
+// preset is a provider whose way of signing the edge knows by name: the user enters the secret, nothing else.
+type preset struct {
+	name, title, summary string
+	secret               string // its title
+	stamped              bool   // requests carry the time they were sent at
+	more                 []value
 }
 
-func secretSchema(title string) json.RawMessage {
-	text, _ := json.Marshal(title)
-	return json.RawMessage(`{
-  "type": "object", "required": ["secret"], "additionalProperties": {"type": "string"},
-  "properties": {
-    "secret": {"type": "string", "title": ` + string(text) + `, "minLength": 1, "format": "password", "writeOnly": true},
-    "previousSecret": {"type": "string", "title": "Previous secret", "description": "Still accepted from senders while they change over", "format": "password", "writeOnly": true}
-  }
-}`)
+// value is one more value of a credential.
+type value struct{ name, title, description string }
+
+var presets = [...]preset{
+	{name: "standard-webhooks", title: "Standard Webhooks", summary: "Signs what is sent, too", secret: "Secret (whsec_…), or public key (whpk_…)", stamped: true},
+	{name: "svix", title: "Svix", secret: "Secret (whsec_…)", stamped: true},
+	{name: "github", title: "GitHub", secret: "Webhook secret"},
+	{name: "gitlab", title: "GitLab", summary: "The secret token, as it is", secret: "Secret token"},
+	{name: "gitlab-signing", title: "GitLab signing token", summary: "Signed payloads", secret: "Signing token (whsec_…)", stamped: true},
+	{name: "bitbucket", title: "Bitbucket", secret: "Secret"},
+	{name: "stripe", title: "Stripe", secret: "Signing secret (whsec_…)", stamped: true},
+	{name: "shopify", title: "Shopify", secret: "API secret key"},
+	{name: "slack", title: "Slack", secret: "Signing secret", stamped: true},
+	{name: "twilio", title: "Twilio", summary: "Signs the URL: set SLUICE_PUBLIC_URL", secret: "Auth token"},
+	{name: "paypal", title: "PayPal", summary: "Signed with a certificate of paypal.com", secret: "Webhook ID", stamped: true,
+		more: []value{{"certificate", "Certificate", "in PEM, to be used in place of the one that PayPal names"}}},
+	{name: "x", title: "X (Twitter)", secret: "Consumer secret"},
+	{name: "meta", title: "Meta", summary: "Facebook, Instagram, WhatsApp", secret: "App secret",
+		more: []value{{"verifyToken", "Verify token", "the text that is entered beside the URL when the webhook is set up"}}},
+	{name: "microsoft-graph", title: "Microsoft Graph", summary: "Outlook, Teams, SharePoint", secret: "clientState of the subscription"},
+	{name: "zoom", title: "Zoom", secret: "Secret token", stamped: true},
+	{name: "square", title: "Square", summary: "Signs the URL: set SLUICE_PUBLIC_URL", secret: "Signature key"},
+	{name: "twitch", title: "Twitch", secret: "Secret", stamped: true},
+	{name: "discord", title: "Discord", summary: "Interactions and webhook events", secret: "Public key of the application", stamped: true},
+	{name: "sendgrid", title: "SendGrid", summary: "Event webhook, signed", secret: "Verification key (public)", stamped: true},
+	{name: "hubspot", title: "HubSpot", summary: "Signs the URL: set SLUICE_PUBLIC_URL", secret: "Client secret", stamped: true},
+	{name: "linear", title: "Linear", secret: "Signing secret", stamped: true},
+	{name: "typeform", title: "Typeform", secret: "Secret"},
+	{name: "intercom", title: "Intercom", secret: "Client secret"},
+	{name: "zendesk", title: "Zendesk", secret: "Signing secret", stamped: true},
+	{name: "mailgun", title: "Mailgun", secret: "Webhook signing key", stamped: true},
+	{name: "paddle", title: "Paddle", secret: "Secret key (pdl_ntfset_…)", stamped: true},
+	{name: "dropbox", title: "Dropbox", secret: "App secret"},
+	{name: "asana", title: "Asana", secret: "X-Hook-Secret of the handshake"},
+	{name: "woocommerce", title: "WooCommerce", secret: "Secret"},
 }
 
-var metaSchema = json.RawMessage(`{
-  "type": "object", "required": ["secret"], "additionalProperties": false,
-  "properties": {
-    "secret": {"type": "string", "title": "App secret", "minLength": 1, "format": "password", "writeOnly": true},
-    "previousSecret": {"type": "string", "title": "Previous secret", "description": "Still accepted from senders while they change over", "format": "password", "writeOnly": true},
-    "verifyToken": {"type": "string", "title": "Verify token", "description": "the text that is entered beside the URL when the webhook is set up", "format": "password", "writeOnly": true}
-  }
-}`)
+// schema is that of the credential's values. What is public is kept as a secret, too: it says who is believed.
+func (p preset) schema() json.RawMessage {
+	type property struct {
+		Type        string `json:"type"`
+		Title       string `json:"title"`
+		Description string `json:"description,omitempty"`
+		MinLength   int    `json:"minLength,omitempty"`
+		Pattern     string `json:"pattern,omitempty"`
+		Format      string `json:"format,omitempty"`
+		WriteOnly   bool   `json:"writeOnly,omitempty"`
+	}
+	secret := func(title, description string) property {
+		return property{Type: "string", Title: title, Description: description, Format: "password", WriteOnly: true}
+	}
+	first := secret(p.secret, "")
+	first.MinLength = 1
+	properties := map[string]property{
+		"secret":         first,
+		"previousSecret": secret("Previous secret", "Still accepted from senders while they change over"),
+	}
+	for _, v := range p.more {
+		properties[v.name] = secret(v.title, v.description)
+	}
+	if p.stamped {
+		properties["tolerance"] = property{Type: "string", Title: "Tolerance", Pattern: "^([0-9]{1,6}(ms|s|m|h)?)?$",
+			Description: "how far a timestamp may be from now, such as 5m; the provider's own window when empty"}
+	}
+	raw, _ := json.Marshal(map[string]any{ // text and numbers alone: cannot fail
+		"type": "object", "required": []string{"secret"}, "additionalProperties": map[string]string{"type": "string"}, "properties": properties,
+	})
+	return raw
+}
