@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KAFKA_JARS := deploy/local/.kafka
 LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.so))
 
-.PHONY: help build run test check bench engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc
+.PHONY: help build run test check bench faults engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, fres
 
 bench: build engines-fetch ## the performance table, each line beside its reference
 	go run ./deploy/bench
+
+N ?= 20
+faults: build engines-fetch ## kills, stops and worse on real engines; N=200 scenarios, SEED=… to play one again
+	go run ./deploy/faults -n $(N) $(if $(SEED),-seed $(SEED))
 
 engines: need-go need-java engines-fetch ## three real Kafka brokers and ClickHouse; source .engines.env
 	go run ./deploy/local/engines up
