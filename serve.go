@@ -99,6 +99,8 @@ type process struct {
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
+	tokens     *schemas.Tokens
+	seal       *schemas.Seal
 	migrated   bool // the run log's tables are there
 	listeners  map[string]net.Listener
 }
@@ -185,6 +187,12 @@ func (p *process) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.tokens, err = schemas.NewTokens(c.SecretKey); err != nil {
+		return err
+	}
+	if p.seal, err = schemas.NewSeal(c.SecretKey); err != nil {
+		return err
+	}
 	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log})
 	if p.components, err = all.New(); err != nil {
 		return fmt.Errorf("checking the connectors: %w", err)
@@ -245,7 +253,7 @@ func (p *process) stages() ([]stage, error) {
 	if p.has("ingest") {
 		p.edge = ingest.New(ingest.Options{
 			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-			Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: p.registry, Logger: p.log,
+			Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: p.registry, Logger: p.log, Tokens: p.tokens, Seal: p.seal,
 		})
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
 	}
@@ -271,6 +279,7 @@ func (p *process) stages() ([]stage, error) {
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
 			Mapping: p.mapping, Env: p.env, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
+			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope,
 		})
 		stages = append(stages, stage{name: "console", run: func(ctx context.Context) error {
 			defer sql.Close()

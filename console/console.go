@@ -72,6 +72,13 @@ type Options struct {
 	// without secrets, as something that encodes to JSON; nil: not known here.
 	Rejected func(flowID string) any
 
+	// Tokens and Seal are of the installation's secret key, for samples' URLs and
+	// what the edge keeps of requests that are no hooks. Nil: there are none.
+	Tokens *schemas.Tokens
+	Seal   *schemas.Seal
+	// Envelope is a hook, its body at hand, as expressions see it.
+	Envelope func(*schemas.Hook) *mapping.Object
+
 	Logger *slog.Logger
 }
 
@@ -98,6 +105,7 @@ type Console struct {
 	// producer appends commands; set by Run before the first request.
 	producer *kgo.Client
 	stopping chan struct{}
+	awaited  awaited
 }
 
 // New makes a console. It does no I/O.

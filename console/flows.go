@@ -116,7 +116,7 @@ func (c *Console) registerFlows(api huma.API) {
 	}
 	huma.Register(api, op("list-versions", http.MethodGet, "/flows/{id}/versions", "List a flow's published versions, newest first", "flows", 404), c.listVersions)
 	huma.Register(api, op("get-version", http.MethodGet, "/flows/{id}/versions/{version}", "Show the document of a version", "flows", 404), c.getVersion)
-	huma.Register(api, op("list-samples", http.MethodGet, "/flows/{id}/samples", "Show the trigger's sample", "flows", 404), c.listSamples)
+	c.registerSamples(api)
 
 	document := &huma.Schema{Type: huma.TypeObject, Title: "Flow document", Description: "See GET /api/v1/schemas/flow.json", AdditionalProperties: true}
 	documented(api, http.MethodPost, "/flows", document, mediaJSON, mediaYAML)
@@ -384,30 +384,4 @@ func (c *Console) getVersion(_ context.Context, in *versionInput) (*versionOutpu
 		return nil, problem(http.StatusNotFound, "GET /api/v1/flows/"+f.ID+"/versions lists those there are", "flow %s has no version %d", f.ID, in.Version)
 	}
 	return &versionOutput{Version{Version: v.Number, PublishedAt: v.At, Document: v.Document}}, nil
-}
-
-// Sample is data that a flow can be tried with.
-type Sample struct {
-	Step string          `json:"step" doc:"Where it stands: trigger"`
-	Data json.RawMessage `json:"data"`
-}
-
-type sampleList struct {
-	Body struct {
-		Items []Sample `json:"items" nullable:"false"`
-	}
-}
-
-func (c *Console) listSamples(_ context.Context, in *flowInput) (*sampleList, error) {
-	f, err := c.find(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &sampleList{}
-	out.Body.Items = []Sample{}
-	var document schemas.Flow
-	if json.Unmarshal(current(f), &document) == nil && len(document.Trigger.Sample) > 0 {
-		out.Body.Items = append(out.Body.Items, Sample{Step: "trigger", Data: document.Trigger.Sample})
-	}
-	return out, nil
 }

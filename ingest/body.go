@@ -43,9 +43,8 @@ const firstRead = 64 << 10
 func (e *Edge) readBody(r *request) *refusal {
 	http, limit := r.http, e.options.MaxBody
 	length := http.Request.Header.ContentLength() // -1: chunked; -2: none
-	if length == -1 && bytes.Contains(bytes.ToLower(http.Request.Header.RawHeaders()), []byte("\ncontent-length:")) {
-		// Two lengths are how requests are smuggled past a proxy (RFC 9112, section 6.3).
-		return &refusal{status: 400, reason: ReasonBadRequest, detail: "the request has both Content-Length and Transfer-Encoding"}
+	if twoLengths(&http.Request.Header) {
+		return smuggled
 	}
 	if encoding := http.Request.Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
 		return &refusal{status: 415, reason: ReasonEncoding, detail: "the body is encoded: send it without Content-Encoding", identity: true}

@@ -50,6 +50,11 @@ type Options struct {
 	// address that a request names and its scheme allows.
 	Certificates *Certificates
 
+	// Tokens and Seal are of the installation's secret key: for samples, and for
+	// what is kept of rejected requests. Nil: neither is kept.
+	Tokens *schemas.Tokens
+	Seal   *schemas.Seal
+
 	Catalog    Catalog        // required
 	Kafka      []kgo.Opt      // how to reach the brokers: seeds, TLS, SASL
 	Topics     schemas.Topics // default schemas.DefaultTopics
@@ -251,6 +256,7 @@ func (e *Edge) app() *fiber.App {
 		ErrorHandler:                 e.failed,
 	})
 	app.All("/hook/*", e.hook)
+	app.All("/sample/*", e.sample)
 	app.Get("/reply/:partition/:execution", e.lateReply)
 	app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 

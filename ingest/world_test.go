@@ -117,7 +117,7 @@ type world struct {
 
 func start(t testing.TB, change func(*Options)) *world {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(testPartitions, "sluice.hooks", "sluice.replies"))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(testPartitions, "sluice.hooks", "sluice.replies", "sluice.captures"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,10 @@ func (t Topics) Dedupe() string { return t.Prefix + "dedupe" }
 // Replies holds answers for senders that wait.
 func (t Topics) Replies() string { return t.Prefix + "replies" }
 
+// Captures holds requests that are no hooks, sealed: samples, and what flows
+// rejected (Capture).
+func (t Topics) Captures() string { return t.Prefix + "captures" }
+
 // Deadletters holds what could not be decoded, with the reason.
 func (t Topics) Deadletters() string { return t.Prefix + "deadletters" }
 
@@ -77,6 +81,7 @@ func (t Topics) Specs(partitions int32) []TopicSpec {
 		{t.Dedupe(), partitions, dedupe},
 		{t.Replies(), partitions, kept(time.Hour)},
 		{t.Deadletters(), partitions, kept(30 * day)},
+		{t.Captures(), partitions, kept(day)},
 	}
 	for i := range specs {
 		configs := map[string]string{"max.message.bytes": strconv.Itoa(MaxRecordBytes)}

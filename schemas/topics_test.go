@@ -22,7 +22,7 @@ func TestPartitionOfIsWhatKafkasDefaultPartitionerChooses(t *testing.T) {
 
 func TestTopicsOfAnExecutionHaveTheSamePartitions(t *testing.T) {
 	topics := Topics{Prefix: "x."}
-	together := map[string]bool{topics.Hooks(): true, topics.Replays(): true, topics.Executions(): true, topics.State(): true, topics.Dedupe(): true}
+	together := map[string]bool{topics.Hooks(): true, topics.Replays(): true, topics.Executions(): true, topics.State(): true, topics.Dedupe(): true, topics.Captures(): true}
 	seen := map[string]bool{}
 	for _, spec := range topics.Specs(12) {
 		if together[spec.Name] && spec.Partitions != 12 {
@@ -36,8 +36,8 @@ func TestTopicsOfAnExecutionHaveTheSamePartitions(t *testing.T) {
 		}
 		seen[spec.Name] = true
 	}
-	if len(seen) != 9 {
-		t.Errorf("want 9 topics, have %d", len(seen))
+	if len(seen) != 10 {
+		t.Errorf("want 10 topics, have %d", len(seen))
 	}
 }
 
