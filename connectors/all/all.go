@@ -3,10 +3,16 @@ package all
 
 import (
 	"sluice/connectors"
+	"sluice/connectors/github"
 	"sluice/connectors/http"
 	"sluice/connectors/mapper"
 	"sluice/connectors/petstore"
+	"sluice/connectors/shopify"
+	"sluice/connectors/slack"
+	"sluice/connectors/stripe"
+	"sluice/connectors/twilio"
 	"sluice/connectors/webhook"
+	"sluice/connectors/x"
 )
 
 // Connectors returns every connector, in the order the designer lists them.
@@ -16,6 +22,12 @@ func Connectors() []connectors.Connector {
 		http.Connector(),
 		mapper.Connector(),
 		petstore.Connector(),
+		github.Connector(),
+		slack.Connector(),
+		stripe.Connector(),
+		shopify.Connector(),
+		twilio.Connector(),
+		x.Connector(),
 	}
 }
 

@@ -186,7 +186,7 @@ func TestErrorsHoldNoURLAndNoSecret(t *testing.T) {
 
 func TestBlankHidesEverySpelling(t *testing.T) {
 	secrets := []string{"abc", "abcdef", "a\"b c", ""}
-	got := blank(`abc abcdef a\"b c a"b c a%22b+c a%22b%20c YWJjZGVm end`, secrets)
+	got := Blank(`abc abcdef a\"b c a"b c a%22b+c a%22b%20c YWJjZGVm end`, secrets)
 	if diff := cmp.Diff("••• ••• ••• ••• ••• ••• ••• end", got); diff != "" {
 		t.Error(diff)
 	}

@@ -46,7 +46,7 @@ type Answer struct {
 func Send(ctx context.Context, client *http.Client, q Request) (Answer, error) {
 	fail := func(err error) error {
 		e := *ErrorOf(err)
-		e.Message = short(blank(q.Doing+": "+q.URL.Host+": "+e.Message, q.Secrets))
+		e.Message = short(Blank(q.Doing+": "+q.URL.Host+": "+e.Message, q.Secrets))
 		return &e
 	}
 
@@ -104,7 +104,7 @@ func (q Request) unexpected(a Answer) *connectors.Error {
 	} else if excerpt := excerptOf(a.Body, q.Secrets); excerpt != "" {
 		text += ": " + excerpt
 	}
-	e.Message = short(blank(text, q.Secrets))
+	e.Message = short(Blank(text, q.Secrets))
 	return e
 }
 
@@ -135,13 +135,13 @@ func excerptOf(body []byte, secrets []string) string {
 		}
 		text = strings.ToValidUTF8(string(head), "")
 	}
-	return strings.Join(strings.FieldsFunc(blank(text, secrets), func(r rune) bool {
+	return strings.Join(strings.FieldsFunc(Blank(text, secrets), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " ")
 }
 
-// blank replaces the secrets in a text, in the spellings they travel in.
-func blank(text string, secrets []string) string {
+// Blank replaces the secrets in a text, in the spellings they travel in.
+func Blank(text string, secrets []string) string {
 	longest := slices.Clone(secrets)
 	slices.SortFunc(longest, func(a, b string) int { return len(b) - len(a) }) // a secret within a secret goes last
 	for _, s := range longest {
