@@ -56,7 +56,7 @@ type refusal struct {
 	allow        string // Allow
 	retryAfter   int    // seconds
 	challenge    bool   // WWW-Authenticate for Basic
-	identity     bool   // Accept-Encoding: identity
+	encodings    string // Accept-Encoding
 }
 
 var (
@@ -93,7 +93,7 @@ func (e *Edge) refuse(r *request, no *refusal) {
 	if no.status < 400 {
 		return
 	}
-	if length := r.http.Request.Header.ContentLength(); r.body == nil && (length == -1 || length > min(prefetched, e.options.MaxBody)) {
+	if length := r.http.Request.Header.ContentLength(); r.body == nil && !r.read && (length == -1 || length > min(prefetched, e.options.MaxBody)) {
 		// What is left of the body would be taken for the next request.
 		r.http.SetConnectionClose()
 		linger(r.http.Conn())
@@ -119,8 +119,8 @@ func writeRefusal(ctx *fasthttp.RequestCtx, id schemas.ExecutionID, no *refusal)
 	if no.challenge {
 		response.Header.Set(fiber.HeaderWWWAuthenticate, `Basic realm="sluice", charset="UTF-8"`)
 	}
-	if no.identity {
-		response.Header.Set(fiber.HeaderAcceptEncoding, "identity")
+	if no.encodings != "" {
+		response.Header.Set(fiber.HeaderAcceptEncoding, no.encodings)
 	}
 	body, _ := json.Marshal(problem{ // strings and numbers: cannot fail
 		Type: "about:blank", Title: http.StatusText(no.status), Status: no.status,

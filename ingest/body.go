@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,9 +44,6 @@ func (e *Edge) readBody(r *request) *refusal {
 	length := http.Request.Header.ContentLength() // -1: chunked; -2: none
 	if twoLengths(&http.Request.Header) {
 		return smuggled
-	}
-	if encoding := http.Request.Header.ContentEncoding(); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("identity")) {
-		return &refusal{status: 415, reason: ReasonEncoding, detail: "the body is encoded: send it without Content-Encoding", identity: true}
 	}
 	tooLarge := func() *refusal {
 		return &refusal{status: 413, reason: ReasonTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes", limit)}

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 )
 
 // Catalog is what the edge asks of the control log. It is called for every
@@ -60,7 +61,11 @@ type Options struct {
 	Topics     schemas.Topics // default schemas.DefaultTopics
 	Partitions int32          // of the topic hooks; required
 
-	MaxBody        int // bytes of a body, default 10 MiB
+	// Blobs is where bodies over schemas.MaxInlineBody and files go.
+	Blobs blobs.Store
+
+	MaxBody        int // bytes of a body that is read, default 10 MiB
+	MaxFile        int // bytes of a file, default 100 MiB
 	MaxHeader      int // bytes of request line and headers, default 16 KiB
 	MaxDepth       int // nesting of JSON and XML, default 512
 	MaxConnections int // open at once, default 20,000
@@ -99,6 +104,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	number(&o.MaxBody, 10<<20)
+	number(&o.MaxFile, 100<<20)
 	number(&o.MaxHeader, 16<<10)
 	number(&o.MaxDepth, 512)
 	number(&o.MaxConnections, 20_000)

@@ -27,6 +27,7 @@ type flow struct {
 	handshake   handshake         // of the credential's provider
 	values      map[string]string // of the credential, for the handshake
 	replies     bool              // the sender waits for an answer of the flow's own
+	raw         bool              // the body is handed over as it came
 }
 
 // flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
@@ -79,6 +80,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		rate:       parseRate(document.Rate),
 		answer:     newAnswer(document.Trigger.Respond),
 		replies:    document.Replies(),
+		raw:        document.Trigger.Raw,
 	}
 	if credential != nil {
 		f.revision = max(f.revision, credential.Revision)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"sluice/schemas"
+	"sluice/schemas/bodies"
 )
 
 // request is one request on its way through the edge. What it takes from Fiber
@@ -20,9 +21,14 @@ type request struct {
 	began time.Time
 	id    schemas.ExecutionID // of the execution it becomes, or names the request in a refusal
 	flow  *flow               // nil until it is found
-	body  []byte              // the raw bytes, in the delivery's memory
+	body  []byte              // the raw bytes, in the delivery's memory; nil when they are in upload
+	kind  bodies.Type         // what the body is
+	read  bool                // it was read to its end
 	held  int                 // bytes of the budget
 	trace trace.Span
+
+	upload *upload          // of a body that is not, or not yet, in body
+	ref    *schemas.BodyRef // where the upload is kept
 
 	idText   string                // the ID, written
 	delivery *delivery             // nil until something is to be kept
@@ -35,6 +41,9 @@ func (e *Edge) hook(c *fiber.Ctx) error {
 	r := request{http: c.Context(), began: c.Context().Time()}
 	e.startSpan(&r)
 	refusal := e.take(&r)
+	if r.upload != nil {
+		r.upload.end()
+	}
 	e.bodies.release(r.held)
 	switch {
 	case refusal != nil:
@@ -81,15 +90,12 @@ func (e *Edge) take(r *request) *refusal {
 		return refusal
 	}
 	r.delivery = e.producer.delivery()
-	if refusal := e.readBody(r); refusal != nil {
-		return refusal
-	}
-	if refusal := r.flow.lock.afterBody(r.http, r.body, r.began); refusal != nil {
+	if refusal := e.takeBody(r); refusal != nil {
 		return refusal
 	}
 
 	if shake.signed != nil {
-		if r.greeting = shake.signed(r.http, r.body, r.flow.values); r.greeting != nil {
+		if r.greeting = shake.signed(r.http, r.atHand(), r.flow.values); r.greeting != nil {
 			return nil
 		}
 	}
@@ -98,11 +104,16 @@ func (e *Edge) take(r *request) *refusal {
 	if !r.flow.takes(r.http.Method()) {
 		return r.flow.otherMethod
 	}
-	if refusal := checkBody(&r.http.Request.Header, r.body, e.options.MaxDepth); refusal != nil {
+	if refusal := e.checkBody(r); refusal != nil {
 		return refusal
 	}
 	if wait := r.flow.rate.take(r.began); wait > 0 {
 		return overRate(wait)
+	}
+	if r.upload != nil {
+		if refusal := r.upload.commit(r); refusal != nil {
+			return refusal
+		}
 	}
 
 	// Appended. A sender that waits for the flow's answer is known before that.
@@ -137,7 +148,7 @@ func (e *Edge) finish(r *request, refusal *refusal) {
 		reason = refusal.reason
 	}
 	status := r.http.Response.StatusCode()
-	e.metrics.finished(reason, status, took, len(r.body))
+	e.metrics.finished(reason, status, took, r.size())
 	e.endSpan(r, status)
 	if e.log.Enabled(r.http, slog.LevelDebug) {
 		e.log.LogAttrs(r.http, slog.LevelDebug, "hook",
@@ -146,7 +157,7 @@ func (e *Edge) finish(r *request, refusal *refusal) {
 			slog.String("method", string(r.http.Method())),
 			slog.Int("status", status),
 			slog.String("outcome", string(reason)),
-			slog.Int("bytes", len(r.body)),
+			slog.Int("bytes", r.size()),
 			slog.Duration("took", took),
 			slog.String("from", r.http.RemoteIP().String()))
 	}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -51,6 +52,16 @@ func (e *Edge) record(r *request, d *delivery) {
 		from = len(d.text)
 		d.text = appendHeaders(d.text, d.list)
 		add("ce_httpheaders", cut())
+	}
+	for _, part := range []struct {
+		header string
+		value  any
+		there  bool
+	}{{"ce_bodyref", r.ref, r.ref != nil}, {"ce_files", r.files(), len(r.files()) > 0}} {
+		if part.there {
+			text, _ := json.Marshal(part.value) // text and numbers: cannot fail
+			add(part.header, text)
+		}
 	}
 	// The log may have moved on since the flow was looked up; it is never
 	// behind what the flow and its credential say of themselves.
@@ -105,7 +116,7 @@ func appendEscaped(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		b := text[i]
 		switch {
-		case plain[b]:
+		case b >= 0x20 && b < utf8.RuneSelf && b != '"' && b != '\\':
 			dst = append(dst, b)
 		case b == '"' || b == '\\':
 			dst = append(dst, '\\', b)

@@ -38,7 +38,7 @@ func (r *request) rejection(no *refusal) Rejection {
 		Reason:    no.reason,
 		Detail:    detail,
 		Headers:   r.flow.lock.shownHeaders(&r.http.Request.Header),
-		Bytes:     len(r.body),
+		Bytes:     r.size(),
 	}
 }
 

@@ -31,7 +31,7 @@ func (e *Edge) endSpan(r *request, status int) {
 			attribute.String("http.route", "/hook/{flow}"),
 			attribute.Int("http.response.status_code", status),
 			attribute.String("sluice.execution", r.id.String()),
-			attribute.Int("http.request.body.size", len(r.body)),
+			attribute.Int("http.request.body.size", r.size()),
 		)
 		if r.flow != nil {
 			r.trace.SetAttributes(attribute.String("sluice.flow", r.flow.entry.ID))

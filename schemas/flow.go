@@ -44,6 +44,7 @@ type Trigger struct {
 	Note       string          `json:"note,omitempty"`
 	Credential string          `json:"credential,omitempty"` // empty: No Auth
 	Methods    []string        `json:"methods,omitempty"`    // empty: GET and POST
+	Raw        bool            `json:"raw,omitempty"`        // the body is handed over as it came, not parsed
 	Respond    *Respond        `json:"respond,omitempty"`
 	Sample     json.RawMessage `json:"sample,omitempty"`
 }
