@@ -22,6 +22,7 @@ import (
 	"sluice/connectors"
 	"sluice/connectors/all"
 	"sluice/connectors/mapping"
+	"sluice/connectors/oauth"
 	"sluice/connectors/outgoing"
 	"sluice/console"
 	"sluice/console/cli"
@@ -96,6 +97,7 @@ type process struct {
 	components *connectors.Set
 	mapping    *mapping.Engine
 	env        connectors.Env
+	oauth      *oauth.Tokens
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
@@ -198,10 +200,13 @@ func (p *process) connect(ctx context.Context) error {
 		return fmt.Errorf("checking the connectors: %w", err)
 	}
 	p.mapping = mapping.New(mapping.Limits{})
+	guarded := outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}
 	p.env = connectors.Env{
-		HTTP: outgoing.New(outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}),
+		HTTP: outgoing.New(guarded),
+		Dial: outgoing.NewDial(guarded),
 		Log:  p.log,
 	}
+	p.oauth = oauth.New(p.control, p.env)
 	if p.has("runlog") || p.has("console") || p.has("replay") {
 		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
 			return err
@@ -277,7 +282,7 @@ func (p *process) stages() ([]stage, error) {
 		}
 		served := console.New(console.Options{
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
-			Mapping: p.mapping, Env: p.env, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
+			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
 			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope,
 		})
@@ -292,7 +297,7 @@ func (p *process) stages() ([]stage, error) {
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
-		Mapping: p.mapping, Env: p.env, Logger: p.log,
+		Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Logger: p.log,
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -60,14 +61,29 @@ var (
 // CheckInput says whether an evaluated input fits the component's Input schema. The error is an [*InputError], or says
 // that the input is not JSON. The schema of a component taken from a [Set] is compiled already.
 func (m *Component) CheckInput(input json.RawMessage) error {
-	s := m.input
-	if s == nil {
-		var err error
-		if s, err = compile(m.Input); err != nil {
-			return fmt.Errorf("component %q: input schema: %w", m.Name, err)
-		}
+	from := m.input
+	if from == nil {
+		from = &lazy{raw: m.Input}
+	}
+	s, err := from.schema()
+	if err != nil {
+		return fmt.Errorf("component %q: input schema: %w", m.Name, err)
 	}
 	return s.check(input, "input")
+}
+
+// lazy compiles a schema when it is first asked for: a connector made from an OpenAPI document has a thousand, of which a
+// flow uses one.
+type lazy struct {
+	raw  json.RawMessage
+	once sync.Once
+	made *schema
+	err  error
+}
+
+func (l *lazy) schema() (*schema, error) {
+	l.once.Do(func() { l.made, l.err = compile(l.raw) })
+	return l.made, l.err
 }
 
 // Check says whether values fit the type's schema. The error is an [*InputError] and holds no value.
@@ -108,22 +124,36 @@ func (t *CredentialType) Secrets() []string {
 
 // Defaults returns the values with the schema's defaults put where there is none. The given map is not changed.
 func (t *CredentialType) Defaults(values map[string]string) map[string]string {
+	defaults := t.defaults
+	if t.schema == nil {
+		defaults = defaultsOf(t.Schema)
+	}
+	full := make(map[string]string, len(values)+len(defaults))
+	maps.Copy(full, values)
+	for name, value := range defaults {
+		if full[name] == "" {
+			full[name] = value
+		}
+	}
+	return full
+}
+
+func defaultsOf(schema json.RawMessage) map[string]string {
 	var doc struct {
 		Properties map[string]struct {
 			Default *string `json:"default"`
 		} `json:"properties"`
 	}
-	full := make(map[string]string, len(values))
-	maps.Copy(full, values)
-	if json.Unmarshal(t.Schema, &doc) != nil {
-		return full
+	if json.Unmarshal(schema, &doc) != nil {
+		return nil
 	}
+	defaults := map[string]string{}
 	for name, p := range doc.Properties {
-		if p.Default != nil && full[name] == "" {
-			full[name] = *p.Default
+		if p.Default != nil {
+			defaults[name] = *p.Default
 		}
 	}
-	return full
+	return defaults
 }
 
 // schema is a compiled JSON Schema and the document it came from, whose descriptions make the messages.

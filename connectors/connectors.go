@@ -6,6 +6,8 @@
 // # What the runner promises to Do
 //
 //   - Input has been evaluated and satisfies the component's Input schema. Its numbers keep every digit they came with.
+//   - The credential's values satisfy their type's schema, its defaults are filled in, and where the type has OAuth there is
+//     an accessToken that is good for a while.
 //   - IdempotencyKey is the same over all attempts of one step of one execution, and differs between any two others. It
 //     is not empty for a component whose Effect is not Pure.
 //   - Attempt counts from 1. An attempt that was cut off by a crash is repeated; the repeat has the same key and may have
@@ -22,7 +24,8 @@
 //   - A component whose Effect is [Keyed] sends IdempotencyKey to its target with every request that has an effect.
 //   - Output satisfies the Output schema, keeps the digits of the target's numbers, and is at most the client's limit
 //     (10 MiB unless set otherwise) in size: a larger answer is an error, never cut.
-//   - No error, log line or output contains a secret of the credential, even where the target sends it back.
+//   - No error, log line or output contains a secret of the credential, even where the target sends it back: name the
+//     secrets in outgoing.Request, and they are blanked.
 //   - It is safe for concurrent use, keeps nothing between calls, and neither changes nor retains Input.
 //
 // # Who repeats
@@ -35,6 +38,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 )
@@ -59,8 +63,11 @@ type CredentialType struct {
 	// Verify asks the system whether the values are good, without an effect. Nil where it cannot be asked. It returns
 	// within 30 s or when ctx ends. Its error is an [*Error] that carries the provider's reason and never a secret.
 	Verify func(ctx context.Context, env Env, values map[string]string) error `json:"-"`
+	// OAuth makes this a type whose values get an access token by OAuth 2, and keep it fresh. Nil for all others.
+	OAuth *OAuth `json:"oauth,omitempty"`
 
-	schema *schema
+	schema   *schema
+	defaults map[string]string
 }
 
 // Effect is what a step does to another system, and so what a crash in its middle can mean.
@@ -92,20 +99,58 @@ type Component struct {
 	Output json.RawMessage `json:"output"`
 	// Do runs the action once. Nil for triggers.
 	Do func(ctx context.Context, env Env, call Call) (Result, error) `json:"-"`
-	// Sample returns an output as the component would give it, for the designer. Optional.
+	// Sample returns an output as the component would give it, for the designer. Without one [Component.SampleOutput]
+	// makes it from the Output schema.
 	Sample func() json.RawMessage `json:"-"`
+	// Choices asks the system which values a field of the input can have now: its repositories, its channels. The fields
+	// are those whose schema carries "x-choices": true. Nil where there is none. It has no effect on the system, ends
+	// within 30 s or when ctx ends, and its error is an [*Error] as that of Verify.
+	Choices func(ctx context.Context, env Env, ask ChoicesCall) ([]Choice, error) `json:"-"`
 
-	input *schema
+	input *lazy
+}
+
+// ChoicesCall asks for the values that one field can have.
+type ChoicesCall struct {
+	// Field is the name of the field; "a.b" is b within a.
+	Field string
+	// Input is what is filled in so far, expressions left out: choices may depend on it. It need not satisfy the schema.
+	Input      json.RawMessage
+	Credential *Credential
+	// Search is what the person has typed; a system with many values may search by it, and may ignore it.
+	Search string
+}
+
+// Choice is a value that a field can have, and what a person calls it.
+type Choice struct {
+	Value json.RawMessage `json:"value"`
+	Label string          `json:"label"`
 }
 
 // Env is what a connector may use of the world.
 type Env struct {
 	// HTTP is the guarded client of package outgoing. It is shared by all calls.
 	HTTP *http.Client
+	// Dial opens a connection for protocols other than HTTP, through the same guard. Nil: none may be opened; use
+	// [Env.Dialer]. A blocked address is an *Error of KindBlocked in the chain of its error.
+	Dial Dial
 	// Log takes what helps an operator, never a secret. Nil means silence; use [Env.Logger].
 	Log *slog.Logger
 	// Now is the clock, for signatures that carry a time. Nil means time.Now; use [Env.Clock].
 	Now func() time.Time
+}
+
+// Dial opens a connection, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Dialer returns Dial, or one that opens nothing.
+func (e Env) Dialer() Dial {
+	if e.Dial == nil {
+		return func(context.Context, string, string) (net.Conn, error) {
+			return nil, &Error{Kind: KindBlocked, Message: "no connections may be opened here", Retry: RetryNever}
+		}
+	}
+	return e.Dial
 }
 
 // Logger returns Log, or one that is silent.
@@ -188,4 +233,13 @@ func (c *Credential) GoString() string { return c.String() }
 type Result struct {
 	Output     json.RawMessage
 	HTTPStatus int // 0 where no HTTP was spoken
+}
+
+// TextChoice is a choice whose value is a text. Without a label it is called by its value.
+func TextChoice(value, label string) Choice {
+	if label == "" {
+		label = value
+	}
+	raw, _ := json.Marshal(value)
+	return Choice{Value: raw, Label: label}
 }

@@ -6,87 +6,157 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
-// Set is a checked collection of connectors with their schemas compiled. It never changes and is safe for concurrent use.
+// Set is a checked collection of connectors: those it was made of, and those that [Set.Extend] put beside them while the
+// program runs. It is safe for concurrent use. What it returns stays valid when it changes.
 type Set struct {
-	list       []Connector
+	own     []Connector
+	current atomic.Pointer[index]
+	extend  sync.Mutex
+}
+
+// index is what readers see; it is replaced, never changed.
+type index struct {
+	list       []*Connector
 	byName     map[string]*Connector
 	components map[string]*Component
 }
 
-var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var (
+	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	choicesPattern = regexp.MustCompile(`"x-choices"\s*:\s*true`)
+)
+
+// ValidName says whether a connector, or an action of one, may have this name: lower-case words joined by hyphens.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
 
 // New checks the connectors and compiles their schemas. The error lists every fault there is, each with the name of the
 // connector, credential type or component it is in.
 func New(list ...Connector) (*Set, error) {
-	s := &Set{
-		list:       make([]Connector, len(list)),
-		byName:     make(map[string]*Connector, len(list)),
-		components: make(map[string]*Component),
-	}
+	x := newIndex(len(list))
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-
-	for i, given := range list {
-		s.list[i] = given
-		c := &s.list[i]
-		c.Credentials = slices.Clone(c.Credentials)
-		c.Components = slices.Clone(c.Components)
-
-		if !namePattern.MatchString(c.Name) {
-			fault("connector %q: a name is lower-case words joined by hyphens", c.Name)
-		}
-		if c.Title == "" {
-			fault("connector %q: has no title", c.Name)
-		}
-		if s.byName[c.Name] != nil {
-			fault("connector %q: is listed twice", c.Name)
-		}
-		s.byName[c.Name] = c
-
-		seen := map[string]bool{}
-		for j := range c.Credentials {
-			t := &c.Credentials[j]
-			where := fmt.Sprintf("connector %q: credential type %q", c.Name, t.Name)
-			key := strings.ToLower(strings.ReplaceAll(t.Name, "-", ""))
-			if key == "" || seen[key] {
-				fault("%s: names must be unique and not empty", where)
-			}
-			seen[key] = true
-			if t.Title == "" {
-				fault("%s: has no title", where)
-			}
-			var err error
-			if t.schema, err = compile(t.Schema); err != nil {
-				fault("%s: %w", where, err)
-			} else if err := t.schema.onlyText(); err != nil {
-				fault("%s: %w", where, err)
-			}
-		}
-		for j := range c.Components {
-			for _, err := range s.add(c, &c.Components[j]) {
-				fault("component %q: %w", c.Components[j].Name, err)
-			}
-		}
+	for _, c := range list {
+		faults = append(faults, x.add(c, true)...)
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	s := &Set{own: slices.Clone(list)}
+	s.current.Store(x)
 	return s, nil
 }
 
-func (s *Set) add(c *Connector, m *Component) (faults []error) {
+// Extend puts connectors beside those the set was made of, in place of the ones that an earlier Extend put there. Their
+// schemas are compiled when they are first used. A faulty one, or one whose name is taken, is left out and named in the
+// error; all others are there.
+func (s *Set) Extend(more ...Connector) error {
+	s.extend.Lock()
+	defer s.extend.Unlock()
+	x := newIndex(len(s.own) + len(more))
+	old := s.current.Load()
+	for i := range s.own {
+		c := old.byName[s.own[i].Name]
+		x.list = append(x.list, c)
+		x.byName[c.Name] = c
+		for j := range c.Components {
+			x.components[c.Components[j].Name] = &c.Components[j]
+		}
+	}
+	var faults []error
+	for _, c := range more {
+		alone := newIndex(1)
+		found := alone.add(c, false)
+		if x.byName[c.Name] != nil {
+			found = append(found, fmt.Errorf("connector %q: there is one of that name already", c.Name))
+		}
+		if len(found) > 0 {
+			faults = append(faults, found...)
+			continue
+		}
+		x.list = append(x.list, alone.list...)
+		x.byName[c.Name] = alone.list[0]
+		for name, m := range alone.components {
+			x.components[name] = m
+		}
+	}
+	s.current.Store(x)
+	return errors.Join(faults...)
+}
+
+// Builtin says whether the set was made with a connector of that name: it cannot be extended by another.
+func (s *Set) Builtin(name string) bool {
+	return slices.ContainsFunc(s.own, func(c Connector) bool { return c.Name == name })
+}
+
+func newIndex(size int) *index {
+	return &index{byName: make(map[string]*Connector, size), components: map[string]*Component{}}
+}
+
+// add checks a connector and puts it in. compiled: its schemas are compiled now, and not when they are first used.
+func (x *index) add(given Connector, compiled bool) (faults []error) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	c := &given
+	c.Credentials = slices.Clone(c.Credentials)
+	c.Components = slices.Clone(c.Components)
+
+	if !namePattern.MatchString(c.Name) {
+		fault("connector %q: a name is lower-case words joined by hyphens", c.Name)
+	}
+	if c.Title == "" {
+		fault("connector %q: has no title", c.Name)
+	}
+	if x.byName[c.Name] != nil {
+		fault("connector %q: is listed twice", c.Name)
+	}
+	x.list = append(x.list, c)
+	x.byName[c.Name] = c
+
+	seen := map[string]bool{}
+	for j := range c.Credentials {
+		t := &c.Credentials[j]
+		where := fmt.Sprintf("connector %q: credential type %q", c.Name, t.Name)
+		key := strings.ToLower(strings.ReplaceAll(t.Name, "-", ""))
+		if key == "" || seen[key] {
+			fault("%s: names must be unique and not empty", where)
+		}
+		seen[key] = true
+		if t.Title == "" {
+			fault("%s: has no title", where)
+		}
+		t.defaults = defaultsOf(t.Schema)
+		var err error
+		if t.schema, err = compile(t.Schema); err != nil {
+			fault("%s: %w", where, err)
+		} else if err := t.schema.onlyText(); err != nil {
+			fault("%s: %w", where, err)
+		} else if t.OAuth != nil {
+			if err := t.OAuth.check(t.Schema); err != nil {
+				fault("%s: %w", where, err)
+			}
+		}
+	}
+	for j := range c.Components {
+		for _, err := range x.addComponent(c, &c.Components[j], compiled) {
+			fault("component %q: %w", c.Components[j].Name, err)
+		}
+	}
+	return faults
+}
+
+func (x *index) addComponent(c *Connector, m *Component, compiled bool) (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
 	owner, action, _ := strings.Cut(m.Name, "/")
 	if owner != c.Name || !namePattern.MatchString(action) {
 		fault("the name must be %s/ and lower-case words joined by hyphens", c.Name)
 	}
-	if s.components[m.Name] != nil {
+	if x.components[m.Name] != nil {
 		fault("is listed twice")
 	}
-	s.components[m.Name] = m
+	x.components[m.Name] = m
 	if m.Title == "" {
 		fault("has no title")
 	}
@@ -101,39 +171,39 @@ func (s *Set) add(c *Connector, m *Component) (faults []error) {
 	if m.NeedsCredential && len(c.Credentials) == 0 {
 		fault("needs a credential, and its connector has no credential type")
 	}
-	var err error
-	if m.input, err = compile(m.Input); err != nil {
+	if choicesPattern.Match(m.Input) != (m.Choices != nil) {
+		fault(`a component has Choices where a field of its input has "x-choices": true, and nowhere else`)
+	}
+	m.input = &lazy{raw: m.Input}
+	if !compiled {
+		return faults
+	}
+	if _, err := m.input.schema(); err != nil {
 		fault("input schema: %w", err)
 	}
 	output, err := compile(m.Output)
 	if err != nil {
 		fault("output schema: %w", err)
-	} else if m.Sample != nil {
-		if err := output.check(m.Sample(), "sample"); err != nil {
-			fault("the sample does not fit the output schema: %w", err)
-		}
+	} else if err := output.check(m.SampleOutput(), "sample"); err != nil && m.Sample != nil {
+		fault("the sample does not fit the output schema: %w", err)
+	} else if err != nil {
+		fault("the sample made from the output schema does not fit it: give Sample, or examples: %w", err)
 	}
 	return faults
 }
 
 // All returns the connectors in the order they were given. The slice is the caller's.
-func (s *Set) All() []*Connector {
-	all := make([]*Connector, len(s.list))
-	for i := range s.list {
-		all[i] = &s.list[i]
-	}
-	return all
-}
+func (s *Set) All() []*Connector { return slices.Clone(s.current.Load().list) }
 
 // Connector returns the connector of that name ("petstore").
 func (s *Set) Connector(name string) (*Connector, bool) {
-	c, ok := s.byName[name]
+	c, ok := s.current.Load().byName[name]
 	return c, ok
 }
 
 // Component returns the component of that name ("petstore/create-pet").
 func (s *Set) Component(name string) (*Component, bool) {
-	m, ok := s.components[name]
+	m, ok := s.current.Load().components[name]
 	return m, ok
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
+	"sluice/connectors/oauth"
 	"sluice/schemas"
 	"sluice/schemas/control"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	Mapping    *mapping.Engine
 	// Env is what verifying a credential and trying a step may use of the world.
 	Env connectors.Env
+	// OAuth opens credentials of OAuth 2; nil makes one over Control.
+	OAuth *oauth.Tokens
 
 	// Kafka holds the brokers' addresses and security, for commands and live events.
 	Kafka  []kgo.Opt
@@ -115,6 +118,9 @@ func New(opts Options) *Console {
 	}
 	if opts.Topics.Prefix == "" {
 		opts.Topics = schemas.DefaultTopics
+	}
+	if opts.OAuth == nil {
+		opts.OAuth = oauth.New(opts.Control, opts.Env)
 	}
 	opts.PublicURL = strings.TrimRight(opts.PublicURL, "/")
 	c := &Console{opts: opts, log: opts.Logger, stopping: make(chan struct{})}

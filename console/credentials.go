@@ -31,6 +31,8 @@ type Credential struct {
 	UsedBy    []string   `json:"usedBy" nullable:"false" doc:"IDs of the flows that name it, in a draft or a published version"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ChangedAt time.Time  `json:"changedAt"`
+	// OAuth says how the authorization stands, for types that have one.
+	OAuth *Authorization `json:"oauth,omitempty"`
 }
 
 // credentialBody is what a client sends. It is read by hand, so that no
@@ -84,6 +86,7 @@ func (c *Console) registerCredentials(api huma.API) {
 	remove.DefaultStatus = http.StatusNoContent
 	huma.Register(api, remove, c.deleteCredential)
 	huma.Register(api, op("verify-credential", http.MethodPost, "/credentials/verify", "Ask the system whether a credential is good, for at most 30 s", "credentials", 404, 422), c.verifyCredential)
+	huma.Register(api, op("authorize-credential", http.MethodPost, "/credentials/{id}/authorize", "Begin an OAuth 2 authorization: where to send the person", "credentials", 404, 422), c.authorize)
 	documented(api, http.MethodPost, "/credentials", credentialSchema, mediaJSON)
 	documented(api, http.MethodPut, "/credentials/{id}", credentialSchema, mediaJSON)
 	documented(api, http.MethodPost, "/credentials/verify", &huma.Schema{Type: huma.TypeObject, Properties: credentialSchema.Properties,
@@ -98,6 +101,7 @@ func (c *Console) credential(e *schemas.CredentialEntry) *Credential {
 	if !e.Verified.IsZero() {
 		out.Verified = &e.Verified
 	}
+	out.OAuth = c.authorization(e)
 	for _, f := range c.opts.Control.Flows() {
 		if usedBy(f, e.ID, true) {
 			out.UsedBy = append(out.UsedBy, f.ID)
@@ -323,7 +327,16 @@ func (c *Console) verifyCredential(ctx context.Context, in *credentialWrite) (*v
 	limited, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	out := &verifyOutput{Verification{Supported: true}}
-	if err := kind.Verify(limited, c.opts.Env, kind.Defaults(body.Values)); err != nil {
+	values := kind.Defaults(body.Values)
+	if kind.OAuth != nil && saved != nil {
+		values, err = c.opts.OAuth.Values(limited, saved.ID, kind, values)
+	} else {
+		values, err = c.opts.OAuth.Once(limited, kind, values)
+	}
+	if err == nil {
+		err = kind.Verify(limited, c.opts.Env, values)
+	}
+	if err != nil {
 		out.Body.Reason = connectors.AsError(err).Message
 		if errors.Is(limited.Err(), context.DeadlineExceeded) {
 			out.Body.Reason = "no answer within 30 s"

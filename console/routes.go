@@ -45,6 +45,7 @@ func (c *Console) routes() http.Handler {
 	if c.opts.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(c.opts.Gatherer, promhttp.HandlerOpts{}))
 	}
+	mux.HandleFunc("GET "+callbackPath, c.callback)
 	mux.HandleFunc("GET /{$}", c.page)
 	return c.guard(problems(mux))
 }

@@ -33,6 +33,9 @@ type Options struct {
 	// Good returns values with which each credential type's Verify succeeds against a target; Verify is only tested for
 	// types named here.
 	Good map[string]func(target string) map[string]string
+	// Choices say, by component name and then by field, how to ask for the values of a field that has choices. Each field
+	// of an input that has them is to be here.
+	Choices map[string]map[string]Choices
 	// Pure inputs, by component name, for actions without a Case.
 	Pure map[string]json.RawMessage
 }
@@ -50,6 +53,10 @@ type Case struct {
 	Credentials func(target string) []*connectors.Credential
 	// Secrets of a credential; nil: the values its type marks writeOnly.
 	Secrets func(c *connectors.Credential) []string
+	// Key finds the idempotency key in a request; nil: the header Idempotency-Key.
+	Key func(r Received) string
+	// Requests is how many requests a call makes, for those that need more than one; 0: 1.
+	Requests int
 	// Answer is how a healthy target answers; nil: 200 {"ok":true}. It should hold AnswerDigits.
 	Answer       http.HandlerFunc
 	AnswerDigits string
@@ -85,6 +92,11 @@ func Run(t *testing.T, c connectors.Connector, o Options) {
 			s := &suite{connector: checked, component: m, Case: single}
 			s.run(t)
 		})
+	}
+	for i := range checked.Components {
+		if m := &checked.Components[i]; m.Choices != nil {
+			t.Run("choices_"+strings.ReplaceAll(m.Name, "/", "_"), func(t *testing.T) { choices(t, m, o.Choices[m.Name]) })
+		}
 	}
 	for name, good := range o.Good {
 		t.Run("verify_"+name, func(t *testing.T) { verify(t, checked, name, good) })
@@ -166,6 +178,8 @@ func (s *suite) run(t *testing.T) {
 	}
 }
 
+func (s *suite) requests() int { return max(s.Requests, 1) }
+
 func (s *suite) do(ctx context.Context, c *connectors.Credential, key string) (connectors.Result, error) {
 	return s.component.Do(ctx, s.env, connectors.Call{
 		Input: s.Input(s.target.URL), Credential: c, IdempotencyKey: key, Attempt: 1,
@@ -203,10 +217,14 @@ func (s *suite) succeeds(t *testing.T, c *connectors.Credential) {
 		t.Errorf("the output lost the digits %s: %s", s.AnswerDigits, result.Output)
 	}
 	received := s.target.Received()
-	if len(received) != 1 {
-		t.Fatalf("%d requests arrived, want 1", len(received))
+	if len(received) != s.requests() {
+		t.Fatalf("%d requests arrived, want %d", len(received), s.requests())
 	}
-	if all := received[0].Path + "?" + received[0].Query + "\n" + string(received[0].Body); !strings.Contains(all, s.Digits) {
+	all := ""
+	for _, r := range received {
+		all += r.Path + "?" + r.Query + "\n" + string(r.Body) + "\n"
+	}
+	if !strings.Contains(all, s.Digits) {
 		t.Errorf("the request lost the digits %s: %s", s.Digits, all)
 	}
 }
@@ -220,7 +238,15 @@ func (s *suite) sendsKey(t *testing.T, c *connectors.Credential) {
 	_, _ = s.do(t.Context(), c, "key-a")
 	_, _ = s.do(t.Context(), c, "key-a")
 	_, _ = s.do(t.Context(), c, "key-b")
-	if got := s.target.ByKey(); got["key-a"] != 2 || got["key-b"] != 1 || len(got) != 2 {
+	got := map[string]int{}
+	for _, r := range s.target.Received() {
+		if s.Key != nil {
+			got[s.Key(r)]++
+		} else {
+			got[r.Header.Get("Idempotency-Key")]++
+		}
+	}
+	if got["key-a"] != 2 || got["key-b"] != 1 || len(got) != 2 {
 		t.Errorf("requests by Idempotency-Key: %v, want key-a twice and key-b once", got)
 	}
 }
@@ -400,8 +426,8 @@ func (s *suite) concurrent(t *testing.T, c *connectors.Credential) {
 		})
 	}
 	wg.Wait()
-	if n := len(s.target.Received()); n != 32 {
-		t.Errorf("%d requests arrived, want 32", n)
+	if n := len(s.target.Received()); n != 32*s.requests() {
+		t.Errorf("%d requests arrived, want %d", n, 32*s.requests())
 	}
 }
 
@@ -432,6 +458,12 @@ func (s *suite) keepsSecrets(t *testing.T, c *connectors.Credential) {
 		}
 	}
 	for name, fault := range map[string]http.HandlerFunc{
+		"200": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("X-Secrets", strings.Join(secrets, ","))
+			told, _ := json.Marshal(map[string]any{"ok": true, "id": 1, "secrets": secrets})
+			_, _ = w.Write(told)
+		},
 		"400": echo(400), "401": echo(401), "500": echo(500), "cut": Cut, "redirect": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://"+r.Host+"/elsewhere?secrets="+strings.Join(secrets, ","))
 			echo(302)(w, r)
@@ -439,14 +471,14 @@ func (s *suite) keepsSecrets(t *testing.T, c *connectors.Credential) {
 	} {
 		s.target.Reset()
 		s.target.Fault(2, fault)
-		_, err := s.do(t.Context(), c, "key")
-		if err == nil {
-			continue // a followed redirect
+		result, err := s.do(t.Context(), c, "key")
+		text := string(result.Output) + s.logged.String()
+		if err != nil {
+			text += fmt.Sprintf("%v\n%+v\n%#v", err, err, err)
 		}
-		text := fmt.Sprintf("%v\n%+v\n%#v\n%s", err, err, err, s.logged.String())
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s: a secret of the credential is in the error or the log", name)
+				t.Errorf("%s: a secret of the credential is in the error, the log or the output", name)
 			}
 		}
 	}

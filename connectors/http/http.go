@@ -26,6 +26,8 @@ func Connector() connectors.Connector {
 			{Name: "basic", Title: "Basic Auth", Schema: json.RawMessage(outgoing.BasicSchema)},
 			{Name: "bearer", Title: "Bearer token", Schema: json.RawMessage(outgoing.BearerSchema)},
 			{Name: "apiKey", Title: "API Key Auth", Schema: json.RawMessage(outgoing.APIKeySchema)},
+			outgoing.OAuth2(),
+			outgoing.OAuth2Client(),
 		},
 		Components: []connectors.Component{{
 			Name:    "http/request",
@@ -148,7 +150,7 @@ func (in input) request(call connectors.Call) (outgoing.Request, error) {
 		return outgoing.Request{}, err
 	}
 	if !known {
-		return outgoing.Request{}, connectors.BadCredential("credentials of type %s cannot be used here: choose basic, bearer or apiKey", call.Credential.Type)
+		return outgoing.Request{}, connectors.BadCredential("credentials of type %s cannot be used here: choose basic, bearer, apiKey or oauth2", call.Credential.Type)
 	}
 	expect, err := expected(in.Expect)
 	if err != nil {

@@ -2,6 +2,7 @@ package outgoing
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -36,7 +37,50 @@ const (
 }`
 )
 
-// Authorize puts a credential of type none, basic, bearer or apiKey into a request: u and h are changed. known is false for
+// OAuth2 and OAuth2Client are credential types of OAuth 2 for any system: where it authorizes is entered. [Authorize] sends
+// their access token as a bearer.
+func OAuth2() connectors.CredentialType {
+	return connectors.CredentialType{
+		Name: "oauth2", Title: "OAuth 2 (a person agrees)", Summary: "Authorization code with PKCE. Save it, then choose Authorize.",
+		Schema: json.RawMessage(oauth2Schema),
+		OAuth:  &connectors.OAuth{Grant: connectors.AuthorizationCode, AuthorizationURL: "{authorizationUrl}", TokenURL: "{tokenUrl}", TokenParameters: map[string]string{"audience": "{audience}"}},
+	}
+}
+
+// OAuth2Client is [OAuth2] for a client that needs no person.
+func OAuth2Client() connectors.CredentialType {
+	return connectors.CredentialType{
+		Name: "oauth2-client", Title: "OAuth 2 (client credentials)", Summary: "The client's own ID and secret are enough.",
+		Schema: json.RawMessage(oauth2ClientSchema),
+		OAuth:  &connectors.OAuth{Grant: connectors.ClientCredentials, TokenURL: "{tokenUrl}", TokenParameters: map[string]string{"audience": "{audience}"}},
+	}
+}
+
+const (
+	oauth2Client = `
+    "clientId": {"type": "string", "title": "Client ID", "minLength": 1},
+    "tokenUrl": {"type": "string", "title": "Token URL", "description": "an address that starts with http:// or https://", "pattern": "^https?://", "examples": ["https://auth.example.com/oauth/token"]},
+    "scope": {"type": "string", "title": "Scope", "description": "Separated by spaces"},
+    "audience": {"type": "string", "title": "Audience", "description": "Which some systems ask for"},`
+
+	oauth2Schema = `{
+  "type": "object", "required": ["clientId", "authorizationUrl", "tokenUrl"], "additionalProperties": false,
+  "properties": {` + oauth2Client + `
+    "authorizationUrl": {"type": "string", "title": "Authorization URL", "description": "an address that starts with http:// or https://", "pattern": "^https?://", "examples": ["https://auth.example.com/oauth/authorize"]},
+    "clientSecret": {"type": "string", "title": "Client secret", "description": "Public clients have none", "format": "password", "writeOnly": true},
+    "refreshToken": {"type": "string", "title": "Refresh token", "description": "One that was got elsewhere; leave it empty and choose Authorize", "format": "password", "writeOnly": true}
+  }
+}`
+
+	oauth2ClientSchema = `{
+  "type": "object", "required": ["clientId", "clientSecret", "tokenUrl"], "additionalProperties": false,
+  "properties": {` + oauth2Client + `
+    "clientSecret": {"type": "string", "title": "Client secret", "minLength": 1, "format": "password", "writeOnly": true}
+  }
+}`
+)
+
+// Authorize puts a credential of type none, basic, bearer, apiKey, oauth2 or oauth2-client into a request: u and h are changed. known is false for
 // another type, which is left alone. The secrets are those of the credential, to be blanked in errors.
 func Authorize(c *connectors.Credential, u *url.URL, h http.Header) (secrets []string, known bool, err error) {
 	switch {
@@ -55,6 +99,12 @@ func Authorize(c *connectors.Credential, u *url.URL, h http.Header) (secrets []s
 		}
 		h.Set("Authorization", "Bearer "+c.Value("token"))
 		secrets = []string{c.Value("token")}
+	case c.Is("oauth2"), c.Is("oauth2-client"):
+		if c.Value(connectors.AccessToken) == "" {
+			return nil, true, connectors.BadCredential("the credential has no access token: authorize it")
+		}
+		h.Set("Authorization", "Bearer "+c.Value(connectors.AccessToken))
+		secrets = []string{c.Value(connectors.AccessToken), c.Value("clientSecret"), c.Value("refreshToken")}
 	case c.Is("apiKey"):
 		name, value := c.Value("name"), c.Value("value")
 		if name == "" || value == "" {

@@ -3,6 +3,7 @@ package outgoing
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -249,4 +250,29 @@ func TestEnvironmentsProxyIsNotUsed(t *testing.T) {
 	if asked {
 		t.Error("the request went to the environment's proxy")
 	}
+}
+
+func TestOtherProtocolsDialThroughTheSameGuard(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	for _, address := range []string{"127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "64:ff9b::7f00:1"} {
+		_, err := NewDial(Options{})(t.Context(), "tcp", net.JoinHostPort(address, port))
+		if e := connectors.AsError(err); e == nil || e.Kind != connectors.KindBlocked || e.Retry != connectors.RetryNever || e.Sent {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, network := range []string{"unix", "udp", "ip"} {
+		if _, err := NewDial(Options{AllowLoopback: true})(t.Context(), network, "/tmp/x"); connectors.AsError(err).Kind != connectors.KindBlocked {
+			t.Errorf("%s: %v", network, err)
+		}
+	}
+	conn, err := NewDial(Options{AllowLoopback: true})(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
 }

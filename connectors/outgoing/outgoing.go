@@ -24,6 +24,8 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 	"go.opentelemetry.io/otel/trace"
+
+	"sluice/connectors"
 )
 
 // Options of a client. The zero value is right for production: public addresses only, no proxy.
@@ -128,6 +130,26 @@ func New(o Options) *http.Client {
 	return &http.Client{
 		Transport:     newTraced(inner, o.TracerProvider),
 		CheckRedirect: redirects(o.MaxRedirects),
+	}
+}
+
+// NewDial returns the guarded dialler for protocols other than HTTP: databases, mail, brokers. It resolves the name itself
+// and judges the address it is about to dial, each time, so that a name that changes its address gains nothing. Its errors
+// wrap a *connectors.Error.
+func NewDial(o Options) connectors.Dial {
+	if o.DialTimeout == 0 {
+		o.DialTimeout = 5 * time.Second
+	}
+	dialer := &net.Dialer{Timeout: o.DialTimeout, KeepAlive: 30 * time.Second, Control: newGuard(o).control}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if network != "tcp" && network != "tcp4" && network != "tcp6" {
+			return nil, mapped(&blockedError{address: network, class: "not TCP"}, false)
+		}
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, mapped(err, false)
+		}
+		return conn, nil
 	}
 }
 

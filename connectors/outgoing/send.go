@@ -3,14 +3,12 @@ package outgoing
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +31,7 @@ type Request struct {
 	Expect func(status int) bool
 }
 
-// Answer is a complete answer.
+// Answer is a complete answer. That of a success holds none of the request's secrets: they are blanked.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -44,6 +42,15 @@ type Answer struct {
 // target's host (never its path or query), and what happened. With an answer of another status than expected both are
 // returned.
 func Send(ctx context.Context, client *http.Client, q Request) (Answer, error) {
+	answer, err := SendRaw(ctx, client, q)
+	if err != nil {
+		return answer, err
+	}
+	return withoutSecrets(answer, q.Secrets), nil
+}
+
+// SendRaw is [Send] for an answer that is no output: nothing is blanked in that of a success.
+func SendRaw(ctx context.Context, client *http.Client, q Request) (Answer, error) {
 	fail := func(err error) error {
 		e := *ErrorOf(err)
 		e.Message = short(Blank(q.Doing+": "+q.URL.Host+": "+e.Message, q.Secrets))
@@ -138,25 +145,6 @@ func excerptOf(body []byte, secrets []string) string {
 	return strings.Join(strings.FieldsFunc(Blank(text, secrets), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " ")
-}
-
-// Blank replaces the secrets in a text, in the spellings they travel in.
-func Blank(text string, secrets []string) string {
-	longest := slices.Clone(secrets)
-	slices.SortFunc(longest, func(a, b string) int { return len(b) - len(a) }) // a secret within a secret goes last
-	for _, s := range longest {
-		if s == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(s)
-		for _, spelling := range []string{
-			s, url.QueryEscape(s), url.PathEscape(s), string(quoted[1 : len(quoted)-1]),
-			base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)),
-		} {
-			text = strings.ReplaceAll(text, spelling, "•••")
-		}
-	}
-	return text
 }
 
 // short cuts a message to a readable length.

@@ -133,12 +133,12 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 	if err := step.component.CheckInput(input); err != nil {
 		return nil, connectors.AsError(connectors.BadInput("%s", err))
 	}
-	credential, failed := j.session.credential(step)
+	ctx, cancel := context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
+	defer cancel()
+	credential, failed := j.session.credential(ctx, step)
 	if failed != nil {
 		return nil, failed
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
-	defer cancel()
 	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
 	if j.replyTo != "" {
 		call.Reply = func(ctx context.Context, r connectors.Reply) error {
@@ -146,6 +146,12 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 		}
 	}
 	result, err := step.component.Do(ctx, j.session.opts.Env, call)
+	if j.session.refused(step, credential, err) {
+		// The system no longer takes the token, and so did nothing: once more, with another one.
+		if call.Credential, failed = j.session.credential(ctx, step); failed == nil {
+			result, err = step.component.Do(ctx, j.session.opts.Env, call)
+		}
+	}
 	a.HttpStatus = int32(result.HTTPStatus)
 	if err != nil {
 		e := connectors.AsError(err)

@@ -3,6 +3,7 @@ package run
 import (
 	"container/heap"
 	"context"
+	"strings"
 	"time"
 
 	"sluice/connectors"
@@ -146,8 +147,8 @@ func (s *session) rest(e *execution) {
 	}
 }
 
-// credential opens a step's credential. It is called by jobs.
-func (s *session) credential(step *stepPlan) (*connectors.Credential, *connectors.Error) {
+// credential opens a step's credential, which may take a request for a token. It is called by jobs.
+func (s *session) credential(ctx context.Context, step *stepPlan) (*connectors.Credential, *connectors.Error) {
 	if step.Credential == "" {
 		if step.component.NeedsCredential {
 			return nil, connectors.BadCredential("the step has no credential; choose one")
@@ -158,7 +159,14 @@ func (s *session) credential(step *stepPlan) (*connectors.Credential, *connector
 	if entry == nil || values == nil {
 		return nil, connectors.BadCredential("credential %s does not exist, or its values cannot be read; save it again", step.Credential)
 	}
-	return &connectors.Credential{Type: entry.Type, Values: values}, nil
+	credential, err := s.opts.OAuth.Open(ctx, s.opts.Components, step.Credential, entry.Uses, entry.Type, values)
+	return credential, connectors.AsError(err)
+}
+
+// refused reports whether a credential whose token was refused (401) may be good when it is opened again. It is called by jobs.
+func (s *session) refused(step *stepPlan, credential *connectors.Credential, err error) bool {
+	uses, _, _ := strings.Cut(step.Uses, "/")
+	return s.opts.OAuth.Refused(s.opts.Components, step.Credential, uses, credential, err)
 }
 
 // readHook reads a hook's record again. It is called by jobs.

@@ -21,6 +21,7 @@ import (
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
+	"sluice/connectors/oauth"
 	"sluice/schemas"
 )
 
@@ -45,8 +46,10 @@ type Options struct {
 	Components *connectors.Set
 	Mapping    *mapping.Engine
 	Env        connectors.Env
-	Logger     *slog.Logger
-	Registry   prometheus.Registerer
+	// OAuth opens credentials of OAuth 2; nil: none can be used.
+	OAuth    *oauth.Tokens
+	Logger   *slog.Logger
+	Registry prometheus.Registerer
 
 	// Replays makes this the runner of the topic replays: a lane of its own
 	// beside the live hooks, with a group, a producer and a share of its own.

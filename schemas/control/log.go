@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +47,8 @@ type Log struct {
 	mu      sync.Mutex
 	catalog schemas.Catalog
 	secrets map[string]map[string]string
+	tokens  map[string]token
+	leases  map[string]lease
 	changed chan struct{}
 	// Outcomes of own changes that somebody waits for, by the change's ID.
 	waiting map[string]chan<- outcome
@@ -64,6 +68,7 @@ type view struct {
 	replays     map[string]*schemas.ReplayEntry
 	replayList  []*schemas.ReplayEntry
 	secrets     map[string]map[string]string
+	tokens      map[string]token
 	offset      int64 // next of control
 	secretsAt   int64 // next of secrets
 }
@@ -71,7 +76,7 @@ type view struct {
 // New makes a log; Run must be running before anything is read or appended.
 func New(opts Options) *Log {
 	l := &Log{
-		opts: opts, secrets: map[string]map[string]string{},
+		opts: opts, secrets: map[string]map[string]string{}, tokens: map[string]token{}, leases: map[string]lease{},
 		changed: make(chan struct{}), waiting: map[string]chan<- outcome{},
 	}
 	l.current.Store(&view{})
@@ -172,6 +177,7 @@ func (l *Log) apply(records []*kgo.Record) {
 	for id, values := range l.secrets {
 		v.secrets[id] = values
 	}
+	v.tokens = maps.Clone(l.tokens)
 	l.current.Store(v)
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -179,6 +185,10 @@ func (l *Log) apply(records []*kgo.Record) {
 
 func (l *Log) applySecret(r *kgo.Record) {
 	id := string(r.Key)
+	if of, kind, ok := strings.Cut(id, "#"); ok {
+		l.applyToken(of, kind, r)
+		return
+	}
 	if r.Value == nil {
 		delete(l.secrets, id)
 		return
@@ -297,15 +307,20 @@ func (l *Log) SaveSecret(ctx context.Context, credentialID string, values map[st
 	return l.putSecret(ctx, credentialID, sealed)
 }
 
-// DeleteSecret removes a credential's values: compaction takes the old records.
+// DeleteSecret removes a credential's values and its token: compaction takes the old records.
 func (l *Log) DeleteSecret(ctx context.Context, credentialID string) error {
+	if _, revision := l.Token(credentialID); revision > 0 {
+		if err := l.putSecret(ctx, credentialID+tokenKey, nil); err != nil {
+			return err
+		}
+	}
 	return l.putSecret(ctx, credentialID, nil)
 }
 
 func (l *Log) putSecret(ctx context.Context, id string, value []byte) error {
 	record := &kgo.Record{Topic: l.opts.Topics.Secrets(), Key: []byte(id), Value: value}
 	if err := l.client.ProduceSync(ctx, record).FirstErr(); err != nil {
-		return fmt.Errorf("storing the values of credential %s: %w", id, err)
+		return fmt.Errorf("storing the values of credential %s: %w", strings.TrimSuffix(id, tokenKey), err)
 	}
 	return l.wait(ctx, func(v *view) bool { return v.secretsAt > record.Offset })
 }
