@@ -63,7 +63,10 @@ func verifyCommand() *cobra.Command {
 				v.values["certificate"] = string(pem)
 			}
 			result, err := v.check()
-			if err != nil {
+			switch {
+			case err != nil && v.secret == "" && v.previous == "" && cmd.Flags().Changed("secret"):
+				result = verdict{false, "the secret is empty: a credential without one opens to nobody"}
+			case err != nil:
 				return cli.UsageError(err)
 			}
 			if output == "json" {
@@ -151,15 +154,17 @@ func (v *verification) check() (verdict, error) {
 	case "none":
 		return verdict{true, "there is nothing to prove"}, nil
 	case "basic":
-		want := "Basic " + base64.StdEncoding.EncodeToString([]byte(v.values["username"]+":"+v.secret))
-		return v.once("Authorization", want, "user name or password is wrong"), nil
+		as := func(password string) string {
+			return "Basic " + base64.StdEncoding.EncodeToString([]byte(v.values["username"]+":"+password))
+		}
+		return v.once("Authorization", as, "user name or password is wrong"), nil
 	case "gitlab":
-		return v.once(ingest.GitLabToken, v.secret, "it is not the secret"), nil
+		return v.once(ingest.GitLabToken, asItIs, "it is not the secret"), nil
 	case "apiKey":
 		if v.values["header"] == "" {
 			return verdict{}, errors.New("--header-name is missing: say which header holds the key")
 		}
-		return v.once(v.values["header"], v.secret, "it is not the key"), nil
+		return v.once(v.values["header"], asItIs, "it is not the key"), nil
 	}
 	scheme, known := ingest.Preset(v.kind)
 	if v.kind == "hmac" {
@@ -185,18 +190,22 @@ func (v *verification) check() (verdict, error) {
 	return verdict{false, unproven.Detail + v.explain(scheme, unproven.Reason)}, nil
 }
 
-// once checks a header that has to be there once, with one value.
-func (v *verification) once(name, want, wrong string) verdict {
+func asItIs(secret string) string { return secret }
+
+// once checks a header that has to be there once, with what is made of a secret.
+func (v *verification) once(name string, want func(secret string) string, wrong string) verdict {
 	values := v.header(name)
 	switch {
 	case len(values) == 0:
 		return verdict{false, "the header " + name + " is missing"}
 	case len(values) > 1:
 		return verdict{false, "the header " + name + " is there more than once"}
-	case v.secret == "" || subtle.ConstantTimeCompare(values[0], []byte(want)) != 1:
-		return verdict{false, "the header " + name + " is there, and " + wrong}
+	case v.secret != "" && subtle.ConstantTimeCompare(values[0], []byte(want(v.secret))) == 1:
+		return verdict{true, "the header " + name + " is right"}
+	case v.previous != "" && subtle.ConstantTimeCompare(values[0], []byte(want(v.previous))) == 1:
+		return verdict{true, "the header " + name + " is that of the previous secret"}
 	}
-	return verdict{true, "the header " + name + " is right"}
+	return verdict{false, "the header " + name + " is there, and " + wrong}
 }
 
 func (v *verification) message() ingest.Message {
@@ -238,6 +247,9 @@ func (v *verification) explain(scheme ingest.Scheme, reason ingest.Reason) strin
 	}
 	if reason != ingest.ReasonSignature {
 		return v.explainForm(scheme)
+	}
+	if v.url == "" && strings.Contains(scheme.Template, "{url}") {
+		return "; the URL is part of what is signed: give it with --url, as the sender called it"
 	}
 	for _, m := range v.mistakes(anyTime) {
 		changed := *v

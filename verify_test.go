@@ -80,6 +80,10 @@ func TestVerifySaysWhyASignatureIsRejected(t *testing.T) {
 		{"not basic", ``, []string{"--type", "basic", "--username", "a", "--secret", "c", "--header", "Authorization: Basic YTpi"}, 1, "wrong"},
 		{"a type there is not", `{}`, []string{"--type", "nobody", "--secret", "x"}, 2, "nobody"},
 		{"no type", `{}`, []string{"--secret", "x"}, 2, "--type"},
+		{"an empty secret", `{}`, []string{"--type", "github", "--secret", "", "--header", "X-Hub-Signature-256: sha256=00"}, 1, "the secret is empty"},
+		{"an empty secret of the token's own type", `{}`, []string{"--type", "gitlab", "--secret", "", "--header", "X-Gitlab-Token: "}, 1, "not the secret"},
+		{"the previous token", `{}`, []string{"--type", "gitlab", "--secret", "new", "--previous-secret", "old", "--header", "X-Gitlab-Token: old"}, 0, "previous secret"},
+		{"no URL", `{}`, append(square, "--url", ""), 1, "give it with --url"},
 		{"no secret", `{}`, []string{"--type", "github", "--header", "X-Hub-Signature-256: sha256=00"}, 2, "secret"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,8 +39,9 @@ var presets = map[string]Scheme{
 	"meta": {Header: "X-Hub-Signature-256", Algorithm: "sha256", Encoding: "hex", Prefix: "sha256=",
 		Template: "{body}"},
 	"microsoft-graph": {whole: clientStates},
+	// The window is that of the provider's libraries, which it says to copy.
 	"paddle": {Header: "Paddle-Signature", Algorithm: "sha256", Encoding: "hex", Separator: ";", SignatureKey: "h1",
-		TimestampKey: "ts", Tolerance: fiveMinutes, Template: "{timestamp}:{body}"},
+		TimestampKey: "ts", Tolerance: 5 * time.Second, Template: "{timestamp}:{body}"},
 	"paypal": {Key: "rsa", Header: "PAYPAL-TRANSMISSION-SIG", Algorithm: "sha256", Encoding: "base64",
 		TimestampHeader: "PAYPAL-TRANSMISSION-TIME", Tolerance: fiveMinutes,
 		Template:          "{header:PAYPAL-TRANSMISSION-ID}|{timestamp}|{secret}|{crc32}",
