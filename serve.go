@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -256,10 +257,7 @@ func (p *process) stages() ([]stage, error) {
 	c := p.config
 	var stages []stage
 	if p.has("ingest") {
-		p.edge = ingest.New(ingest.Options{
-			Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-			Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: p.registry, Logger: p.log, Tokens: p.tokens, Seal: p.seal,
-		})
+		p.edge = ingest.New(p.edgeOptions(p.registry))
 		stages = append(stages, stage{"ingest", p.edge.Run, p.edge.Ready()})
 	}
 	if p.has("run") {
@@ -280,18 +278,46 @@ func (p *process) stages() ([]stage, error) {
 		if err != nil {
 			return nil, err
 		}
+		accepting := p.edge
+		if accepting == nil {
+			// What another process's edge rejected is accepted in this one.
+			accepting = ingest.New(p.edgeOptions(nil))
+		}
 		served := console.New(console.Options{
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
-			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope,
+			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
 		})
 		stages = append(stages, stage{name: "console", run: func(ctx context.Context) error {
 			defer sql.Close()
 			return served.Run(ctx)
 		}})
+		if p.edge == nil {
+			stages = append(stages, stage{"accepting", accepting.RunBehind, accepting.Ready()})
+		}
 	}
 	return stages, nil
+}
+
+func (p *process) edgeOptions(registerer prometheus.Registerer) ingest.Options {
+	c := p.config
+	return ingest.Options{
+		Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
+		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal,
+	}
+}
+
+// acceptor is the edge as the console knows it.
+type acceptor struct{ *ingest.Edge }
+
+// Accept is the edge's, with the error as the API shows it.
+func (a acceptor) Accept(ctx context.Context, flow, request string) (schemas.ExecutionID, error) {
+	id, err := a.Edge.Accept(ctx, flow, request)
+	if u, ok := errors.AsType[*ingest.Unacceptable](err); ok {
+		err = &console.Problem{Title: http.StatusText(u.Status), Status: u.Status, Detail: u.Detail, Remedy: u.Remedy}
+	}
+	return id, err
 }
 
 func (p *process) runnerOptions() run.Options {

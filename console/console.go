@@ -79,6 +79,8 @@ type Options struct {
 	// what the edge keeps of requests that are no hooks. Nil: there are none.
 	Tokens *schemas.Tokens
 	Seal   *schemas.Seal
+	// Edge is the edge in this process; nil: nothing that it kept can be accepted.
+	Edge Edge
 	// Envelope is a hook, its body at hand, as expressions see it.
 	Envelope func(*schemas.Hook) *mapping.Object
 

@@ -30,6 +30,7 @@ func (c *Console) routes() http.Handler {
 	api := humago.New(mux, config)
 	c.registerFlows(api)
 	c.registerApply(api)
+	c.registerRejected(api)
 	c.registerCredentials(api)
 	c.registerComponents(api)
 	c.registerExecutions(api)

@@ -93,13 +93,13 @@ func (e *Edge) refuse(r *request, no *refusal) {
 	if no.status < 400 {
 		return
 	}
+	if r.flow != nil {
+		e.reject(r, no)
+	}
 	if length := r.http.Request.Header.ContentLength(); r.body == nil && !r.read && (length == -1 || length > min(prefetched, e.options.MaxBody)) {
 		// What is left of the body would be taken for the next request.
 		r.http.SetConnectionClose()
 		linger(r.http.Conn())
-	}
-	if r.flow != nil {
-		e.rejected.add(r.flow.entry.ID, r.rejection(no))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -137,8 +138,11 @@ type Edge struct {
 	tracer   trace.Tracer
 	metrics  *metrics
 	rejected *rejections
-	bodies   budget   // memory for bodies that are being read
-	flows    sync.Map // flow ID → *flow: what flow.go has made ready
+	bodies   budget       // memory for bodies that are being read
+	keeping  atomic.Int64 // rejected requests on their way to the topic captures
+	flows    sync.Map     // flow ID → *flow: what flow.go has made ready
+
+	accepting sync.Mutex // held while a rejected request is accepted
 
 	producer *producer // set by Run before it listens
 	replies  *replies  // the same

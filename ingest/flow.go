@@ -22,6 +22,7 @@ type flow struct {
 	lock        *lock
 	methods     []string
 	otherMethod *refusal
+	origins     []string // whose pages may send
 	rate        *rate
 	answer      answer
 	handshake   handshake         // of the credential's provider
@@ -77,6 +78,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		source:     []byte("/hook/" + entry.ID),
 		lock:       newLock(document.Trigger.Credential, credential, secret, o.site()),
 		methods:    []string{"GET", "POST"},
+		origins:    document.Trigger.Origins,
 		rate:       parseRate(document.Rate),
 		answer:     newAnswer(document.Trigger.Respond),
 		replies:    document.Replies(),

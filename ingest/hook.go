@@ -34,11 +34,14 @@ type request struct {
 	delivery *delivery             // nil until something is to be kept
 	waiter   <-chan *schemas.Reply // nil: the sender is answered at once
 	greeting *greeting             // nil: the request is a hook
+	again    bool                  // it was rejected before, and is accepted after all: nobody waits
+	sent     time.Time             // when the sender sent it
 }
 
 // hook answers ANY /hook/FLOW_ID[/any/suffix].
 func (e *Edge) hook(c *fiber.Ctx) error {
 	r := request{http: c.Context(), began: c.Context().Time()}
+	r.sent = r.began
 	e.startSpan(&r)
 	refusal := e.take(&r)
 	if r.upload != nil {
@@ -76,6 +79,11 @@ func (e *Edge) take(r *request) *refusal {
 		return flowRuns
 	}
 
+	// A browser that asks for a page of another site.
+	if r.greeting = r.flow.crossOrigin(r.http); r.greeting != nil {
+		return nil
+	}
+
 	// A provider that asks whether this URL is meant for it.
 	shake := r.flow.handshake
 	if shake.open != nil {
@@ -86,7 +94,7 @@ func (e *Edge) take(r *request) *refusal {
 
 	// A true signature: every method, every kind of credential. What needs no
 	// body is checked before the body is read.
-	if refusal := r.flow.lock.beforeBody(r.http, r.began); refusal != nil {
+	if refusal := r.flow.lock.beforeBody(r.http, r.sent); refusal != nil {
 		return refusal
 	}
 	r.delivery = e.producer.delivery()
@@ -107,7 +115,7 @@ func (e *Edge) take(r *request) *refusal {
 	if refusal := e.checkBody(r); refusal != nil {
 		return refusal
 	}
-	if wait := r.flow.rate.take(r.began); wait > 0 {
+	if wait := r.flow.rate.take(r.began); wait > 0 && !r.again {
 		return overRate(wait)
 	}
 	if r.upload != nil {
@@ -117,7 +125,7 @@ func (e *Edge) take(r *request) *refusal {
 	}
 
 	// Appended. A sender that waits for the flow's answer is known before that.
-	if r.flow.replies {
+	if r.flow.replies && !r.again {
 		r.waiter = e.replies.expect(r.id)
 	}
 	e.record(r, r.delivery)

@@ -68,7 +68,7 @@ func (e *Edge) record(r *request, d *delivery) {
 	from = len(d.text)
 	d.text = strconv.AppendInt(d.text, max(e.options.Catalog.Offset(), r.flow.revision), 10)
 	add("ce_control", cut())
-	if r.flow.replies {
+	if r.waiter != nil {
 		add("ce_replyto", e.replies.place)
 	}
 	if parent := traceParent(r.trace); parent != "" {

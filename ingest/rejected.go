@@ -46,6 +46,7 @@ func (r *request) rejection(no *refusal) Rejection {
 // when there are more, those of the flow that was rejected longest ago go.
 type rejections struct {
 	perFlow, maxFlows int
+	rate              *rate // of those that are written to the topic captures
 
 	mu    sync.Mutex
 	flows map[string]*ring
@@ -55,13 +56,16 @@ type ring struct {
 	kept []Rejection
 	next int // where the next one goes, once the ring is full
 	last time.Time
+	rate *rate // of those that are written to the topic captures
 }
 
 func newRejections(perFlow, maxFlows int) *rejections {
-	return &rejections{perFlow: perFlow, maxFlows: maxFlows, flows: map[string]*ring{}}
+	return &rejections{perFlow: perFlow, maxFlows: maxFlows, rate: evenly(1000, 50*time.Second), flows: map[string]*ring{}}
 }
 
-func (all *rejections) add(flow string, r Rejection) {
+// add keeps one, and says whether it may be written to the topic captures as
+// well: a stranger who sends nothing but rubbish must not fill it.
+func (all *rejections) add(flow string, r Rejection) (write bool) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	f := all.flows[flow]
@@ -69,17 +73,22 @@ func (all *rejections) add(flow string, r Rejection) {
 		if len(all.flows) >= all.maxFlows {
 			all.forgetOne()
 		}
-		f = &ring{}
+		f = &ring{rate: evenly(50, 100*time.Second)}
 		all.flows[flow] = f
 	}
 	f.last = r.Time
+	write = f.rate.take(r.Time) == 0 && all.rate.take(r.Time) == 0
 	if len(f.kept) < all.perFlow {
 		f.kept = append(f.kept, r)
-		return
+		return write
 	}
 	f.kept[f.next] = r
 	f.next = (f.next + 1) % all.perFlow
+	return write
 }
+
+// evenly is a rate of so many in a time.
+func evenly(n int, in time.Duration) *rate { return &rate{each: in / time.Duration(n), burst: in} }
 
 func (all *rejections) forgetOne() {
 	var oldest string

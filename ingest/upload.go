@@ -91,7 +91,7 @@ func (e *Edge) takeBody(r *request) *refusal {
 			return refusal
 		}
 		r.read = true
-		return r.flow.lock.afterBody(r.http, r.body, r.began)
+		return r.flow.lock.afterBody(r.http, r.body, r.sent)
 	}
 	return e.stream(r, list, limit)
 }
@@ -170,7 +170,7 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 	if collects {
 		from.collected = &[]byte{}
 	} else {
-		proof, refusal := lock.begin(r.http, r.began)
+		proof, refusal := lock.begin(r.http, r.sent)
 		if refusal != nil {
 			return refusal
 		}
@@ -187,7 +187,7 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 		return u.fail
 	}
 	if collects {
-		return lock.afterBody(r.http, *from.collected, r.began)
+		return lock.afterBody(r.http, *from.collected, r.sent)
 	}
 	if from.proof != nil {
 		return unproven(from.proof.End())

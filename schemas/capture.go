@@ -34,7 +34,7 @@ type Capture struct {
 	Method      string      `json:"method,omitempty"`
 	Path        string      `json:"path,omitempty"`
 	Query       string      `json:"query,omitempty"`
-	URL         string      `json:"url,omitempty"`     // as the sender called it; of a rejected one
+	From        string      `json:"from,omitempty"`    // the address that a rejected one came from
 	Headers     [][2]string `json:"headers,omitempty"` // in their order; of a rejected one with what authenticates
 	ContentType string      `json:"contentType,omitempty"`
 	Body        []byte      `json:"body,omitempty"` // its beginning, when it is not Whole

@@ -45,6 +45,7 @@ type Trigger struct {
 	Credential string          `json:"credential,omitempty"` // empty: No Auth
 	Methods    []string        `json:"methods,omitempty"`    // empty: GET and POST
 	Raw        bool            `json:"raw,omitempty"`        // the body is handed over as it came, not parsed
+	Origins    []string        `json:"origins,omitempty"`    // whose pages may send from a browser
 	Respond    *Respond        `json:"respond,omitempty"`
 	Sample     json.RawMessage `json:"sample,omitempty"`
 }

@@ -1,0 +1,73 @@
+package console
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/schemas"
+)
+
+// edge accepts one request, and says why of others.
+type edge struct{ became schemas.ExecutionID }
+
+func (e edge) Settle(context.Context) {}
+
+func (e edge) Accept(_ context.Context, flow, request string) (schemas.ExecutionID, error) {
+	if flow == "f" && request == "good" {
+		return e.became, nil
+	}
+	return schemas.ExecutionID{}, problem(409, "mend it", "the cause is not mended: %s", request)
+}
+
+func TestRejectedRequestsAreListedAndAccepted(t *testing.T) {
+	seal, err := schemas.NewSeal("a key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := schemas.NewTokens("a key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	became := schemas.NewExecutionID(time.Now(), 1)
+	s := newServer(t, func(o *Options) { o.Tokens, o.Seal, o.Edge = tokens, seal, edge{became} })
+	s.must(201, "POST", "/api/v1/flows", `{"kind":"Flow","id":"f","trigger":{"uses":"webhook/receive"},"steps":[]}`)
+	empty := s.must(200, "GET", "/api/v1/flows/f/rejected", "")
+	equal(t, "of a flow that rejected nothing", strings.TrimSpace(string(empty.body)), `{"items":[]}`)
+	client := s.client()
+	for _, c := range []schemas.Capture{
+		{Kind: schemas.CaptureRejected, ID: "first", Flow: "f", Method: "PUT", Path: "/hook/f", Status: 405, Reason: "method", Detail: "this flow takes POST"},
+		{Kind: schemas.CaptureRejected, ID: "good", Flow: "f", Status: 401, Reason: "signature", Detail: "the signature is not right", Body: []byte("x"), Size: 1, Whole: true,
+			Headers: [][2]string{{"Authorization", "Bearer topsecret"}}, Shown: map[string]string{"accept": "*/*"}},
+		{Kind: schemas.CaptureRejected, ID: "another's", Flow: "g"},
+		{Kind: schemas.CaptureSample, ID: "a sample", Flow: "f"},
+		{Kind: schemas.CaptureAccepted, ID: "first", Flow: "f", Execution: became.String()},
+	} {
+		c.At = time.Now()
+		record, err := c.Record(seal, schemas.PartitionOf("f", partitions))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Topic = schemas.DefaultTopics.Captures()
+		if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := s.must(200, "GET", "/api/v1/flows/f/rejected", "")
+	for name, want := range map[string]any{"id": "good", "cause": "the signature is not right", "reason": "signature", "kept": true, "status": "401"} {
+		equal(t, name, list.json(t, "items", 0, name), want)
+	}
+	equal(t, "the one before", list.json(t, "items", 1, "id"), "first")
+	equal(t, "what it became", list.json(t, "items", 1, "execution"), became.String())
+	equal(t, "a third", list.json(t, "items", 2), nil)
+	if strings.Contains(string(list.body), "topsecret") {
+		t.Error("a secret is shown")
+	}
+	accepted := s.must(202, "POST", "/api/v1/flows/f/rejected/good/accept", "")
+	equal(t, "accepted as", accepted.json(t, "id"), became.String())
+	refused := s.must(409, "POST", "/api/v1/flows/f/rejected/bad/accept", "")
+	equal(t, "why not", refused.json(t, "detail"), "the cause is not mended: bad")
+	s.must(404, "POST", "/api/v1/flows/none/rejected/good/accept", "")
+	s.must(404, "GET", "/api/v1/flows/none/rejected", "")
+}
