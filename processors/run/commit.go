@@ -17,15 +17,52 @@ import (
 // did more since the last commit writes several.
 const maxEventBytes = 6 << 20
 
-// commit writes what happened since the last transaction: the events, the
-// snapshots of what is still open (tombstones of what was), the dead letters,
-// and the offsets. What waited for that goes on after it. After a clean abort
-// everything stays to be written again.
-func (s *session) commit(ctx context.Context) error {
-	if (len(s.touched) == 0 && !s.moved) || len(s.partitions) == 0 {
+// A transaction is begun at once when there is little to write, so that an
+// idle installation is quick. Under load it pays to gather: a small transaction
+// costs as much as a large one.
+const (
+	small = 64                    // executions; a transaction with fewer is no load
+	pace  = 20 * time.Millisecond // between the beginnings of two, under load
+	// hurry is the pace when steps or lanes wait for the transaction.
+	hurry = 5 * time.Millisecond
+)
+
+// flight is a transaction under way. The loop goes on meanwhile: what happens
+// then is the next one's.
+type flight struct {
+	list        []passenger
+	dead, marks []*kgo.Record
+	began       time.Time
+	written     int
+	done        chan struct{}
+	err         error // read after done
+}
+
+func (f *flight) over() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// passenger is what a transaction says about an execution.
+type passenger struct {
+	e         *execution
+	events    []*records.Event
+	ended     bool
+	undurable bool
+}
+
+// commit begins a transaction of what happened since the last one: the events,
+// the snapshots of what is still open (tombstones of what was), the dead
+// letters, and the offsets. land has what follows.
+func (s *session) commit(ctx context.Context, now time.Time) error {
+	if s.flight != nil || !s.unwritten() || now.Before(s.due()) {
 		return nil
 	}
-	recs, err := s.records()
+	f, recs, err := s.seal()
 	if err != nil {
 		return err
 	}
@@ -33,26 +70,111 @@ func (s *session) commit(ctx context.Context) error {
 	for n, p := range s.partitions {
 		offsets[n] = p.position
 	}
-	// The end of the process must not cut a transaction in two.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
-	defer cancel()
-	began := time.Now()
-	if err := s.transact(ctx, recs, offsets); err != nil {
-		if errors.Is(err, errAborted) {
-			s.metrics.aborts.Inc()
-			s.log.Warn("a transaction was aborted and is written again", "error", err)
-			s.notBefore = time.Now().Add(abortPause)
-			return nil
-		}
-		return err
-	}
-	s.metrics.committed(len(recs), time.Since(began))
+	// The membership of now: should this runner lose its partitions and join
+	// again, what it wrote for the old ones must be refused.
+	member, generation := s.client.GroupMetadata()
+	s.flight = f
+	s.jobs.Go(func() {
+		// The end of the process must not cut a transaction in two.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
+		defer cancel()
+		f.err = s.transact(ctx, recs, offsets, member, generation)
+		close(f.done)
+		s.results.land()
+	})
+	return nil
+}
 
-	touched := s.touched
+// unwritten reports whether there is something to write, and a right to.
+func (s *session) unwritten() bool {
+	return (len(s.touched) > 0 || s.moved) && len(s.partitions) > 0
+}
+
+// due is when the next transaction may begin.
+func (s *session) due() time.Time {
+	at := s.notBefore
+	if s.lastSize >= small {
+		next := s.lastBegan.Add(pace)
+		if s.awaited {
+			next = s.lastBegan.Add(hurry)
+		}
+		if next.After(at) {
+			at = next
+		}
+	}
+	return at
+}
+
+// seal makes the records of the next transaction, at least one, and takes what
+// they say off the list.
+func (s *session) seal() (*flight, []*kgo.Record, error) {
+	f := &flight{list: make([]passenger, 0, len(s.touched)), dead: s.dead, marks: s.marks, began: time.Now(), done: make(chan struct{})}
+	recs := make([]*kgo.Record, 0, 2*len(s.touched)+len(s.dead)+len(s.marks)+1)
+	for _, e := range s.touched {
+		if !s.owns(e) {
+			continue
+		}
+		happened, err := eventRecords(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, value := range happened {
+			recs = append(recs, &kgo.Record{
+				Topic: s.opts.Topics.Executions(), Partition: e.partition.number,
+				Key: []byte(e.x.FlowId), Value: value, Headers: traceHeaders(e.x.Traceparent),
+			})
+		}
+		passenger := passenger{e: e, events: e.events, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
+		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
+		if !passenger.ended {
+			if state.Value, err = proto.Marshal(e.x); err != nil {
+				return nil, nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
+			}
+		}
+		if !passenger.ended || e.stored {
+			recs = append(recs, state)
+		}
+		f.list = append(f.list, passenger)
+	}
+	recs = append(append(recs, s.dead...), s.marks...)
+	if len(recs) == 0 {
+		// Only offsets moved, past a command for what has ended. See transact
+		// for why there must be a record: a tombstone for nobody.
+		for n := range s.partitions {
+			recs = append(recs, &kgo.Record{Topic: s.opts.Topics.State(), Partition: n, Key: make([]byte, 16)})
+			break
+		}
+	}
+	for _, p := range f.list {
+		p.e.touched, p.e.events, p.e.undurable, p.e.landing = false, nil, false, p.undurable
+	}
+	f.written = len(recs)
 	s.touched, s.dead, s.marks, s.moved = nil, nil, nil, false
-	for _, e := range touched {
-		e.touched, e.events, e.undurable = false, nil, false
-		if !schemas.Open(e.x.Status) {
+	s.lastBegan, s.lastSize, s.awaited = f.began, len(f.list), false
+	return f, recs, nil
+}
+
+// land takes note of a transaction that is over: what waited for it goes on.
+// After a clean abort everything is to be written again, from memory.
+func (s *session) land() error {
+	f := s.flight
+	s.flight = nil
+	s.results.landed()
+	if err := f.err; err != nil {
+		if !errors.Is(err, errAborted) {
+			return err
+		}
+		s.metrics.aborts.Inc()
+		s.log.Warn("a transaction was aborted and is written again", "error", err)
+		s.unseal(f)
+		s.notBefore = time.Now().Add(abortPause)
+		return nil
+	}
+	s.metrics.committed(f.written, time.Since(f.began))
+	for _, p := range f.list {
+		e := p.e
+		e.landing = false
+		if p.ended {
 			s.metrics.ended(e.x)
 			if e.stored {
 				s.metrics.open.Dec()
@@ -69,6 +191,9 @@ func (s *session) commit(ctx context.Context) error {
 			e.stored = true
 			s.metrics.open.Inc()
 		}
+		if e.undurable {
+			continue // more happened meanwhile: that is the next transaction's
+		}
 		held := e.held
 		e.held = nil
 		for _, i := range held {
@@ -80,43 +205,28 @@ func (s *session) commit(ctx context.Context) error {
 	return nil
 }
 
-// records makes the records of the next transaction, at least one.
-func (s *session) records() ([]*kgo.Record, error) {
-	recs := make([]*kgo.Record, 0, 2*len(s.touched)+len(s.dead)+1)
-	for _, e := range s.touched {
-		if !s.owns(e) {
-			continue
-		}
-		happened, err := eventRecords(e)
-		if err != nil {
-			return nil, err
-		}
-		for _, value := range happened {
-			recs = append(recs, &kgo.Record{
-				Topic: s.opts.Topics.Executions(), Partition: e.partition.number,
-				Key: []byte(e.x.FlowId), Value: value, Headers: traceHeaders(e.x.Traceparent),
-			})
-		}
-		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
-		if schemas.Open(e.x.Status) {
-			if state.Value, err = proto.Marshal(e.x); err != nil {
-				return nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
-			}
-		} else if !e.stored {
-			continue
-		}
-		recs = append(recs, state)
+// unseal puts what a transaction would have said back, before what happened
+// since.
+func (s *session) unseal(f *flight) {
+	for _, p := range f.list {
+		e := p.e
+		e.events = append(p.events[:len(p.events):len(p.events)], e.events...)
+		e.undurable, e.landing = e.undurable || p.undurable, false
+		s.touch(e)
 	}
-	recs = append(append(recs, s.dead...), s.marks...)
-	if len(recs) == 0 {
-		// Only offsets moved, past a command for what has ended. See transact
-		// for why there must be a record: a tombstone for nobody.
-		for n := range s.partitions {
-			recs = append(recs, &kgo.Record{Topic: s.opts.Topics.State(), Partition: n, Key: make([]byte, 16)})
-			break
-		}
+	s.dead = append(f.dead[:len(f.dead):len(f.dead)], s.dead...)
+	s.marks = append(f.marks[:len(f.marks):len(f.marks)], s.marks...)
+	s.moved = true
+}
+
+// await waits for the transaction under way, if there is one. It is for the
+// rebalance callbacks and the end; the loop does not wait.
+func (s *session) await() error {
+	if s.flight == nil {
+		return nil
 	}
-	return recs, nil
+	<-s.flight.done
+	return s.land()
 }
 
 // eventRecords are the records of what an execution did, usually one.

@@ -36,7 +36,9 @@ type execution struct {
 	stored bool
 	// undurable: an effect's outcome is among events, so that no effect may begin.
 	undurable bool
-	held      []int // steps that wait for the transaction
+	// landing: one is in the transaction under way.
+	landing bool
+	held    []int // steps that wait for the transaction
 
 	due    []int // steps whose retry is due
 	active bool  // counts against its flow's concurrency

@@ -166,6 +166,11 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	numbers := lost[s.opts.topic()]
+	// Not before the transaction under way is over: this runner joins the group
+	// again after this, and none of the old partitions may be written then.
+	if err := s.await(); err != nil && s.broken == nil {
+		s.broken = err
+	}
 	s.drop(numbers)
 	if len(numbers) > 0 {
 		s.log.Warn("partitions lost: another runner has them", "partitions", numbers)
@@ -200,17 +205,21 @@ func (s *session) handOver(numbers []int32) error {
 	return err
 }
 
-// commitUntilDone writes again what was aborted cleanly, a few times.
+// commitUntilDone writes what there is to write, and again what was aborted
+// cleanly, a few times.
 func (s *session) commitUntilDone() error {
 	for range 3 {
-		if err := s.commit(context.Background()); err != nil {
+		if err := s.await(); err != nil {
 			return err
 		}
-		if len(s.touched) == 0 && !s.moved {
+		if !s.unwritten() {
 			return nil
 		}
+		if err := s.commit(context.Background(), s.due()); err != nil {
+			return err
+		}
 	}
-	return nil // the next owner reads from Kafka how things stand
+	return s.await() // what is left, the next owner reads from Kafka
 }
 
 // inFlight reports whether a step of the partitions is being done.

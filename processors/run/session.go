@@ -48,6 +48,10 @@ type session struct {
 	marks      []*kgo.Record // deliveries to remember
 	nextSweep  time.Time
 	moved      bool // a position moved since the last transaction
+	flight     *flight
+	lastBegan  time.Time // of the last transaction
+	lastSize   int       // executions in it
+	awaited    bool      // something waits for the next one
 	broken     error
 	notBefore  time.Time       // when to try again after an abort
 	stale      map[string]bool // flows with a place given back
@@ -80,6 +84,7 @@ type results struct {
 	list []result
 	wake context.CancelFunc // ends the poll that the loop is in, or nil
 	bell chan struct{}      // for a drain, which does not poll
+	over bool               // the transaction under way is
 }
 
 func (r *results) put(v result) {
@@ -94,6 +99,20 @@ func (r *results) put(v result) {
 	case r.bell <- struct{}{}:
 	default:
 	}
+}
+
+// land says that the transaction under way is over, and wakes the loop.
+func (r *results) land() {
+	r.mu.Lock()
+	r.over = true
+	r.mu.Unlock()
+	r.poke()
+}
+
+func (r *results) landed() {
+	r.mu.Lock()
+	r.over = false
+	r.mu.Unlock()
 }
 
 func (r *results) take() []result {
@@ -120,7 +139,7 @@ func (r *results) arm(wake context.CancelFunc) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wake = wake
-	return len(r.list) == 0
+	return len(r.list) == 0 && !r.over
 }
 
 func newSession(opts Options, m *metrics) (*session, error) {
@@ -180,7 +199,8 @@ func (s *session) close() {
 	s.reader.Close()
 }
 
-// run is the one loop: poll what is there, run it, commit.
+// run is the one loop: poll what is there, run it, commit. A transaction runs
+// beside it, and the loop takes note of its end.
 func (s *session) run(ctx context.Context) error {
 	// The producer's ID first: taking it aborts what a killed predecessor of
 	// the same name left open, and whoever reads state waits for that.
@@ -216,15 +236,12 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	defer s.results.arm(nil)
 	s.mu.Lock()
 	until, hasTimer := s.timers.next()
-	switch {
-	case s.broken != nil:
-		wait = false
-	case len(s.touched) == 0:
-	case time.Now().After(s.notBefore):
-		wait = false
-	case !hasTimer || s.notBefore.Before(until):
-		until, hasTimer = s.notBefore, true
+	if s.flight == nil && s.unwritten() {
+		if due := s.due(); !hasTimer || due.Before(until) {
+			until, hasTimer = due, true
+		}
 	}
+	wait = wait && s.broken == nil && (!hasTimer || until.After(time.Now()))
 	s.mu.Unlock()
 	if hasTimer {
 		var cancelUntil context.CancelFunc
@@ -267,6 +284,11 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	if failed != nil {
 		return failed
 	}
+	if s.flight != nil && s.flight.over() {
+		if err := s.land(); err != nil {
+			return err
+		}
+	}
 	for _, r := range s.results.take() {
 		s.applyResult(r)
 	}
@@ -274,7 +296,7 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	s.timers.fire(now, s.wake)
 	s.sweep(now)
 	s.pumpAll()
-	return s.commit(ctx)
+	return s.commit(ctx, now)
 }
 
 // take turns one record into an execution, or a command into its effect.
@@ -432,7 +454,8 @@ func (s *session) begin(e *execution, i int) {
 	if e.partition.leaving {
 		return // the next owner begins it
 	}
-	if e.undurable && step.effect() {
+	if (e.undurable || e.landing) && step.effect() {
+		s.awaited = s.awaited || e.undurable
 		e.busy[i] = func() {} // so that decide does not ask again
 		e.held = append(e.held, i)
 		return
@@ -559,7 +582,11 @@ func (s *session) cutOff(e *execution, at time.Time) {
 
 // end records how an execution ended; the first end wins.
 func (s *session) end(e *execution, ended *records.Ended) {
-	if s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}}) && e.x.ReplyTo != "" {
+	if !s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}}) {
+		return
+	}
+	s.awaited = s.awaited || len(e.x.OrderKey) > 0 // by the next of its lane
+	if e.x.ReplyTo != "" {
 		s.replyAtEnd(e)
 	}
 }

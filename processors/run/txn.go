@@ -25,9 +25,11 @@ var errAborted = errors.New("the transaction was aborted")
 // carry an offset commit, changed or not: the commit is what a zombie is fenced
 // by (KIP-447), and GroupTransactSession sends none when nothing was polled.
 //
+// It runs beside the loop, one at a time; the loop produces nothing itself.
+//
 // Records must not be empty: franz-go ends a transaction that no partition was
 // added to without telling the broker.
-func (s *session) transact(ctx context.Context, recs []*kgo.Record, offsets map[int32]int64) error {
+func (s *session) transact(ctx context.Context, recs []*kgo.Record, offsets map[int32]int64, member string, generation int32) error {
 	if err := s.client.BeginTransaction(); err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
@@ -47,7 +49,7 @@ func (s *session) transact(ctx context.Context, recs []*kgo.Record, offsets map[
 	err = errors.Join(err, produceErr)
 	mu.Unlock()
 	if err == nil {
-		err = s.commitOffsets(ctx, offsets)
+		err = s.commitOffsets(ctx, offsets, member, generation)
 	}
 	if err != nil {
 		if abortErr := s.client.EndTransaction(ctx, kgo.TryAbort); abortErr != nil {
@@ -65,8 +67,7 @@ func (s *session) transact(ctx context.Context, recs []*kgo.Record, offsets map[
 }
 
 // commitOffsets adds the offsets of every owned partition to the transaction.
-func (s *session) commitOffsets(ctx context.Context, offsets map[int32]int64) error {
-	member, generation := s.client.GroupMetadata()
+func (s *session) commitOffsets(ctx context.Context, offsets map[int32]int64, member string, generation int32) error {
 	id, epoch, err := s.client.ProducerID(ctx)
 	if err != nil {
 		return err
