@@ -9,22 +9,35 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KAFKA_JARS := deploy/local/.kafka
 LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.so))
 
-.PHONY: help build run test check bench faults engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc
+PAGES := $(shell find console/src console/public console/index.html console/vite.config.ts -type f 2>/dev/null)
+
+.PHONY: help build console run test check bench faults engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc need-browser
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: need-go deploy/local/node_modules/.done ## bin/sluice, complete with the ClickHouse library
+build: need-go deploy/local/node_modules/.done console ## bin/sluice, complete with its pages and the ClickHouse library
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sluice .
 	@ln -f "$(LIBCHDB)" bin/libchdb.so 2>/dev/null || cp -f "$(LIBCHDB)" bin/libchdb.so
 
+console: console/dist/index.html ## the web pages, which the binary embeds
+
+console/dist/index.html: console/node_modules/.done $(PAGES)
+	cd console && npm run --silent build -- --logLevel warn
+
+console/src/api/schema.d.ts: console/node_modules/.done $(wildcard console/*.go schemas/*.go)
+	@command -v go >/dev/null && go run . openapi > console/openapi.json
+	@cd console && npm run --silent types >/dev/null
+
 run: build ## everything in one process, with the demo flow ready to be curled
 	@exec bin/sluice dev --demo
 
-test: need-go need-gcc engines-fetch ## everything: Go with -race, real Kafka, the real ClickHouse engine
+test: need-go need-gcc need-browser engines-fetch build ## everything: Go with -race, real Kafka, the real ClickHouse engine, the pages in Chromium
 	go build -o /dev/null ./...
 	go test -race -timeout 40m -p 2 ./...
+	cd console && npm run --silent test
+	cd console && npm run --silent e2e
 
 check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, freshness of generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt -w on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -35,6 +48,8 @@ check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, fres
 	cd schemas && buf breaking --against "../.git#ref=$$(git rev-parse -q --verify HEAD~1 || git rev-parse HEAD),subdir=schemas"
 	@fresh=$$(mktemp -d) && cp -r schemas/. $$fresh && (cd $$fresh && buf generate) && diff -r schemas/records $$fresh/records >/dev/null \
 		|| { echo "schemas/records is not fresh: run make generate"; exit 1; }; rm -rf $$fresh
+	@$(MAKE) --no-print-directory console console/src/api/schema.d.ts
+	cd console && npm run --silent check
 	@npm ci --silent --no-audit --no-fund --prefix connectors/mapping/jsonata && cmp connectors/mapping/jsonata/jsonata.js connectors/mapping/jsonata/node_modules/jsonata/jsonata.js
 
 bench: build engines-fetch ## the performance table, each line beside its reference
@@ -59,6 +74,10 @@ deploy/local/node_modules/.done: deploy/local/package-lock.json | need-node
 	npm ci --silent --no-audit --no-fund --prefix deploy/local
 	@touch $@
 
+console/node_modules/.done: console/package-lock.json | need-node
+	npm ci --silent --no-audit --no-fund --prefix console
+	@touch $@
+
 $(KAFKA_JARS)/.done: deploy/local/pom.xml | need-java
 	mvn -q -B -f deploy/local/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
 	@touch $@
@@ -78,9 +97,13 @@ need-gcc:
 	@command -v gcc >/dev/null || { echo "gcc is missing: Go's race detector needs a C compiler; install gcc (Debian: apt-get install gcc libc6-dev)"; exit 1; }
 need-node:
 	@command -v npm >/dev/null || { echo "Node is missing: install Node 20 or later with npm (Debian: apt-get install nodejs npm)"; exit 1; }
+need-browser:
+	@for b in $$SLUICE_CHROMIUM chromium chromium-browser google-chrome; do command -v $$b >/dev/null && exit 0; done; \
+		echo "Chromium is missing: the pages are tested in it; install it (Debian: apt-get install chromium), or name one by SLUICE_CHROMIUM"; exit 1
 need-java:
 	@command -v java >/dev/null || { echo "Java is missing: install a JRE 17 or later (Debian: apt-get install openjdk-17-jre-headless)"; exit 1; }
 	@command -v mvn >/dev/null || { echo "Maven is missing: install Maven 3.8 or later (Debian: apt-get install maven)"; exit 1; }
 
 clean: ## removes what was built; data stays
-	rm -rf bin .tools
+	rm -rf bin .tools console/node_modules
+	find console/dist -mindepth 1 ! -name README -delete

@@ -2,6 +2,11 @@ module sluice
 
 go 1.26.0
 
+ignore (
+	./console/node_modules
+	./deploy/local/node_modules
+)
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/ClickHouse/ch-go v0.74.0

@@ -36,7 +36,7 @@ func execute(args []string) int {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetArgs(args)
-	root.AddCommand(devCommand(), serveCommand(), topicsCommand(), runlogCommand(), verifyCommand())
+	root.AddCommand(devCommand(), serveCommand(), topicsCommand(), runlogCommand(), verifyCommand(), openapiCommand())
 	root.AddCommand(cli.Commands(cli.Options{
 		Components: all.New,
 		Mapping:    func() *mapping.Engine { return mapping.New(mapping.Limits{}) },

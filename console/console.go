@@ -1,6 +1,6 @@
 // Package console is Sluice's private side: the HTTP API under /api/v1
 // (OpenAPI 3.1 at /api/v1/openapi.json), what is happening now as server-sent
-// events, health, metrics and a plain page. History is read from ClickHouse,
+// events, health, metrics, and the web pages that are built into it. History is read from ClickHouse,
 // flows and credentials from the control log, and commands go to executions
 // through Kafka; when ClickHouse is away all but history goes on.
 package console
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -103,6 +104,7 @@ type Console struct {
 	opts    Options
 	log     *slog.Logger
 	handler http.Handler
+	openapi *huma.OpenAPI
 	live    *live
 	// writing keeps an apply, and a credential's two writes, in one piece
 	// within this process; between processes the revisions decide.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // guard stands before every route: it answers a panic, keeps other sites' pages
@@ -39,7 +40,7 @@ func (c *Console) guard(next http.Handler) http.Handler {
 				Remedy: "call it by its address or as localhost, or set SLUICE_API_TOKEN"})
 			return
 		}
-		if strings.HasPrefix(r.URL.Path, "/api/") && !c.authorized(r) {
+		if strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != sessionPath && !c.authorized(r) {
 			h.Set("WWW-Authenticate", `Bearer realm="sluice"`)
 			writeProblem(w, &Problem{Status: http.StatusUnauthorized, Detail: "the API wants a token",
 				Remedy: "send `Authorization: Bearer TOKEN`, the server's SLUICE_API_TOKEN"})
@@ -54,9 +55,16 @@ func (c *Console) authorized(r *http.Request) bool {
 		return true
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return c.isToken(strings.TrimSpace(token))
+	}
+	return c.inSession(r, time.Now()) && ownPage(r)
+}
+
+func (c *Console) isToken(token string) bool {
 	// Hashed, so that the comparison's time tells nothing of the length either.
-	have, want := sha256.Sum256([]byte(strings.TrimSpace(token))), sha256.Sum256([]byte(c.opts.Token))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(have[:], want[:]) == 1
+	have, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(c.opts.Token))
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 
 func (c *Console) knownHost(hostport string) bool {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -47,9 +48,20 @@ func (c *Console) routes() http.Handler {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(c.opts.Gatherer, promhttp.HandlerOpts{}))
 	}
 	mux.HandleFunc("GET "+callbackPath, c.callback)
-	mux.HandleFunc("GET /{$}", c.page)
-	return c.guard(problems(mux))
+	mux.HandleFunc(sessionPath, c.session)
+	c.openapi = api.OpenAPI()
+	rest, pages := problems(mux), newPages()
+	return c.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pages.has(r) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	}))
 }
+
+// OpenAPI is the API's description, as JSON.
+func (c *Console) OpenAPI() ([]byte, error) { return json.Marshal(c.openapi) }
 
 // op describes an operation of the API.
 func op(id, method, path, summary, tag string, errors ...int) huma.Operation {

@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process'
+import { defineConfig } from '@playwright/test'
+
+// Debian's Chromium, or what SLUICE_CHROMIUM names: none is downloaded.
+function chromium(): string {
+  for (const name of [process.env.SLUICE_CHROMIUM, 'chromium', 'chromium-browser', 'google-chrome']) {
+    if (!name) continue
+    try {
+      return execFileSync('which', [name], { encoding: 'utf8' }).trim()
+    } catch {}
+  }
+  throw new Error('Chromium is missing: install it (Debian: apt-get install chromium), or name one by SLUICE_CHROMIUM')
+}
+
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'test-results',
+  fullyParallel: true,
+  workers: 2,
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  reporter: process.env.CI ? 'line' : 'list',
+  use: {
+    launchOptions: { executablePath: chromium(), args: ['--no-sandbox', '--disable-dev-shm-usage'] },
+    viewport: { width: 1440, height: 900 },
+    trace: 'retain-on-failure',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  },
+})

@@ -1,0 +1,20 @@
+import { Boxes, KeyRound, LayoutDashboard, ScrollText, Settings, Workflow } from 'lucide-react'
+import type { ComponentType } from 'react'
+
+export interface Place {
+  to: string
+  label: string
+  /** Words that find it in the palette besides its label. */
+  also?: string
+  icon: ComponentType<{ className?: string }>
+}
+
+/** The main menu, in its order. A screen adds itself here and in app/router.tsx. */
+export const places: Place[] = [
+  { to: '/', label: 'Dashboard', also: 'home overview', icon: LayoutDashboard },
+  { to: '/flows', label: 'Flows', also: 'designer', icon: Workflow },
+  { to: '/executions', label: 'Run log', also: 'executions history', icon: ScrollText },
+  { to: '/credentials', label: 'Credentials', also: 'secrets keys', icon: KeyRound },
+  { to: '/components', label: 'Components', also: 'connectors openapi', icon: Boxes },
+  { to: '/settings', label: 'Settings', also: 'theme health doctor', icon: Settings },
+]

@@ -1,0 +1,38 @@
+import { createRootRoute, createRoute, createRouter, Link, lazyRouteComponent } from '@tanstack/react-router'
+import { Compass } from 'lucide-react'
+import { Empty, Page, Problem } from '../ui/page.tsx'
+import { Shell } from './shell.tsx'
+
+// Routes are thin: a path, and the screen that is fetched for it.
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => (
+    <Page title="Not found">
+      <Empty icon={<Compass />} title="There is nothing at this address" action={<Link to="/flows">Go to the flows</Link>} />
+    </Page>
+  ),
+  errorComponent: ({ error, reset }) => (
+    <Page title="Something broke">
+      <Problem error={error} retry={reset} />
+    </Page>
+  ),
+})
+
+const at = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
+  createRoute({ getParentRoute: () => root, path, component: component as never })
+
+const routes = [
+  at(
+    '/flows',
+    lazyRouteComponent(() => import('../flows/list.tsx'), 'FlowList'),
+  ),
+]
+
+export const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: 'intent', scrollRestoration: false })
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
