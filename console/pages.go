@@ -51,7 +51,7 @@ func newPages() *pages {
 // has reports whether a request is for the pages: every path that nothing else
 // on the private listener has is a place within them.
 func (p *pages) has(r *http.Request) bool {
-	for _, other := range []string{"/api", "/metrics", "/livez", "/readyz"} {
+	for _, other := range []string{"/api", "/metrics", "/livez", "/readyz", callbackPath} {
 		if r.URL.Path == other || strings.HasPrefix(r.URL.Path, other+"/") {
 			return false
 		}
