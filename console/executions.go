@@ -105,7 +105,7 @@ type executionsInput struct {
 	Status []string `query:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
 	Since  string   `query:"since" doc:"A time (RFC 3339), or how long ago, such as 1h"`
 	Until  string   `query:"until" doc:"A time (RFC 3339), or how long ago; itself excluded"`
-	Q      string   `query:"q" maxLength:"1000" doc:"Text in the hook's body or in the error, in any case"`
+	Q      string   `query:"q" maxLength:"1000" doc:"Text in any case: any part of the error, or words of the hook's body; where no body has the words, any part of one"`
 	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"1000"`
 	Cursor string   `query:"cursor" doc:"The next of the page before"`
 }
@@ -135,80 +135,6 @@ func (w *conditions) String() string {
 		return ""
 	}
 	return " WHERE " + strings.Join(w.parts, " AND ")
-}
-
-func (c *Console) listExecutions(ctx context.Context, in *executionsInput) (*executionList, error) {
-	if c.opts.ClickHouse == nil {
-		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
-	}
-	where, err := in.conditions(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
-	defer cancel()
-	// As a number an ID sorts by its time, and by that ClickHouse keeps its rows.
-	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT "+executionColumns+" FROM executions"+where.String()+
-		" ORDER BY toUInt128(id) DESC LIMIT ?", append(where.args, in.Limit+1)...)
-	if err != nil {
-		return nil, c.storeError(err)
-	}
-	defer rows.Close()
-	out := &executionList{}
-	out.Body.Items = []Execution{}
-	for rows.Next() {
-		x, err := scanExecution(rows.Scan)
-		if err != nil {
-			return nil, c.storeError(err)
-		}
-		out.Body.Items = append(out.Body.Items, *x)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, c.storeError(err)
-	}
-	if len(out.Body.Items) > in.Limit {
-		out.Body.Items = out.Body.Items[:in.Limit]
-		out.Body.Next = out.Body.Items[in.Limit-1].ID
-	}
-	// IDs are exact to the millisecond, times to the microsecond.
-	slices.SortStableFunc(out.Body.Items, func(a, b Execution) int { return b.StartedAt.Compare(a.StartedAt) })
-	return out, nil
-}
-
-func (in *executionsInput) conditions(now time.Time) (*conditions, error) {
-	where := &conditions{}
-	inBodies := &conditions{}
-	if in.Flow != "" {
-		where.add("flow = ?", in.Flow)
-		inBodies.add("flow = ?", in.Flow)
-	}
-	if len(in.Status) > 0 {
-		where.add("status IN ?", in.Status)
-	}
-	for _, bound := range []struct{ name, text, operator string }{{"since", in.Since, ">="}, {"until", in.Until, "<"}} {
-		if bound.text == "" {
-			continue
-		}
-		t, ok := moment(bound.text, now)
-		if !ok {
-			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
-		}
-		where.add("started_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
-		inBodies.add("received_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
-	}
-	if in.Cursor != "" {
-		id, err := uuid.Parse(in.Cursor)
-		if err != nil {
-			return nil, problem(http.StatusBadRequest, "use the `next` of the page before", "the cursor is none of this list")
-		}
-		where.add("toUInt128(id) < toUInt128(toUUID(?))", id.String())
-		inBodies.add("toUInt128(id) < toUInt128(toUUID(?))", id.String())
-	}
-	if in.Q != "" {
-		inBodies.add("positionCaseInsensitiveUTF8(body, ?) > 0", in.Q)
-		where.add("(positionCaseInsensitiveUTF8(error, ?) > 0 OR id IN (SELECT id FROM hooks"+inBodies.String()+"))", append([]any{in.Q}, inBodies.args...)...)
-	}
-	return where, nil
 }
 
 // moment reads a time, or a duration that has passed since.

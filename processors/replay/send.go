@@ -19,6 +19,8 @@ const (
 	look = 250 * time.Millisecond
 	// chunk is how many hooks are sent in one transaction.
 	chunk = 100
+	// burst is how much of a rate is sent at once.
+	burst = 50 * time.Millisecond
 )
 
 // send sends what is left of a replay's list into the topic replays, at its
@@ -235,8 +237,8 @@ func (p *pace) next(n int, now time.Time) (allowed int, wait time.Duration) {
 	if p.rate <= 0 {
 		return n, 0
 	}
-	// At most a tenth of a second's worth at once.
-	allowed = max(1, min(n, int(math.Ceil(p.rate/10))))
+	// Little at once: a burst would hold up the live hooks beside it.
+	allowed = max(1, min(n, int(math.Ceil(p.rate*burst.Seconds()))))
 	if p.due.Before(now.Add(-time.Second)) {
 		p.due = now // a pause is not caught up with
 	}

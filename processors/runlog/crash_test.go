@@ -82,7 +82,7 @@ func TestEveryRowOnceWhereverTheWriterDies(t *testing.T) {
 		stop()
 		want := dump(t, whole)
 
-		for _, table := range []string{stepsTable.name, hooksTable.name, executionsTable.name, progressTable.name} {
+		for _, table := range []string{stepsTable.name, hooksTable.name, executionsTable.name, marksTable.name, progressTable.name} {
 			for _, after := range []bool{false, true} {
 				name := "before " + table
 				if after {
@@ -105,6 +105,9 @@ func TestEveryRowOnceWhereverTheWriterDies(t *testing.T) {
 					if diff := cmp.Diff(want, dump(t, conn)); diff != "" {
 						t.Error(diff)
 					}
+					counted(t, conn)
+					rollAll(t, conn)
+					counted(t, conn)
 					if n, unique := count(t, conn, "SELECT count() FROM executions"), count(t, conn, "SELECT uniqExact(id) FROM executions"); n != 20 || unique != 20 {
 						t.Errorf("count() = %d, uniqExact(id) = %d, want 20 of both", n, unique)
 					}

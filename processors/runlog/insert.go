@@ -19,8 +19,9 @@ type stage struct {
 }
 
 // stages are the inserts of a flush in the order that makes it exactly once: an
-// execution that can be seen has its steps and its hook's row, and progress
-// never says more than what is there.
+// execution that can be seen has its steps and its hook's row, a minute is
+// marked when its rows are there (roll.go), and progress never says more than
+// what is there.
 func (b *batch) stages(topicIDs map[string]string) []stage {
 	return append(b.rowStages(), stageOf(progressTable, b.progress(topicIDs)))
 }
@@ -30,6 +31,7 @@ func (b *batch) rowStages() []stage {
 		stageOf(stepsTable, b.steps),
 		stageOf(hooksTable, b.hooks),
 		stageOf(executionsTable, b.executions),
+		stageOf(marksTable, b.marks()),
 	}
 }
 

@@ -242,6 +242,13 @@ func (r *rebuild) sweep(ctx context.Context) error {
 			r.result.Removed += int64(stale)
 		}
 	}
+	if r.result.Removed == 0 {
+		return nil
+	}
+	// The rollups of the minutes that lost rows are stale.
+	if err := r.options.ClickHouse.Exec(ctx, "INSERT INTO runlog_marks (minute, mark) SELECT minute, rand64() FROM runlog_marks FINAL"); err != nil {
+		return fmt.Errorf("marking the minutes to be rolled up again: %w", err)
+	}
 	return nil
 }
 

@@ -6,7 +6,7 @@
 //     version is the Kafka offset of the record it came from. Writing it again
 //     replaces it with itself; an older record never replaces a newer one.
 //   - Progress is kept in ClickHouse, and written last: steps, hooks, executions,
-//     progress. A crash in between repeats inserts that change nothing.
+//     marks, progress. A crash in between repeats inserts that change nothing.
 //   - Kafka is read committed, so that an aborted transaction leaves no row.
 //
 // So two writers on one partition (one of them thrown out of the group and not
@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -119,6 +120,10 @@ func New(o Options) *Writer {
 // error only for options that can never work. Several writers of one group
 // share the partitions. One Run at a time.
 func (w *Writer) Run(ctx context.Context) error {
+	rolling, stop := context.WithCancel(ctx)
+	var roller sync.WaitGroup
+	roller.Go(func() { w.keepRolling(rolling) })
+	defer func() { stop(); roller.Wait() }()
 	wait := newBackoff()
 	for {
 		err := w.session(ctx, wait)

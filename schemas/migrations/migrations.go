@@ -40,7 +40,7 @@ func Up(ctx context.Context, rawURL string) error {
 	if err != nil {
 		return fmt.Errorf("preparing the migrations: %w", err)
 	}
-	provider, err := goose.NewProvider("", db, files, goose.WithStore(store))
+	provider, err := goose.NewProvider("", db, files, goose.WithStore(store), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fmt.Errorf("preparing the migrations: %w", err)
 	}

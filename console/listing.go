@@ -1,0 +1,170 @@
+package console
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice/schemas"
+)
+
+// windows are how far back a list is looked for, one after the other. Rows are
+// kept by time: a flow that is at work fills its page from the last minute, and
+// the history is read whole for a rare one only.
+var windows = []time.Duration{time.Minute, 15 * time.Minute, 4 * time.Hour, math.MaxInt64}
+
+// scanMark begins the cursor of a search by parts of words.
+const scanMark = "~"
+
+func (c *Console) listExecutions(ctx context.Context, in *executionsInput) (*executionList, error) {
+	if c.opts.ClickHouse == nil {
+		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
+	defer cancel()
+	cursor, scanned := strings.CutPrefix(in.Cursor, scanMark)
+	asked := *in
+	asked.Cursor = cursor
+	out := &executionList{}
+	var err error
+	out.Body.Items, err = c.newest(ctx, &asked, scanned)
+	if err == nil && in.Q != "" && in.Cursor == "" && len(out.Body.Items) == 0 {
+		scanned = true // no whole word: look for parts of words
+		out.Body.Items, err = c.newest(ctx, &asked, scanned)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Body.Items) > in.Limit {
+		out.Body.Items = out.Body.Items[:in.Limit]
+		out.Body.Next = out.Body.Items[in.Limit-1].ID
+		if scanned {
+			out.Body.Next = scanMark + out.Body.Next
+		}
+	}
+	// IDs are exact to the millisecond, times to the microsecond.
+	slices.SortStableFunc(out.Body.Items, func(a, b Execution) int { return b.StartedAt.Compare(a.StartedAt) })
+	return out, nil
+}
+
+// newest reads one execution more than a page.
+func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (items []Execution, err error) {
+	now := time.Now()
+	end := now
+	if id, err := uuid.Parse(in.Cursor); err == nil {
+		end = schemas.ExecutionID(id).Time()
+	} else if t, ok := moment(in.Until, now); ok && t.Before(now) {
+		end = t
+	}
+	for _, back := range windows {
+		last := back == math.MaxInt64
+		var from time.Time
+		if !last {
+			from = end.Add(-back)
+		}
+		where, err := in.conditions(now, from, scan)
+		if err != nil {
+			return nil, err
+		}
+		if items, err = c.selectExecutions(ctx, where, in.Limit+1); err != nil {
+			return nil, err
+		}
+		if len(items) > in.Limit {
+			break
+		}
+	}
+	return items, nil
+}
+
+func (c *Console) selectExecutions(ctx context.Context, where *conditions, limit int) ([]Execution, error) {
+	// As a number an ID sorts by its time, and by that ClickHouse keeps its rows.
+	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT "+executionColumns+" FROM executions"+where.String()+
+		" ORDER BY toUInt128(id) DESC LIMIT ?", append(where.args, limit)...)
+	if err != nil {
+		return nil, c.storeError(err)
+	}
+	defer rows.Close()
+	items := []Execution{}
+	for rows.Next() {
+		x, err := scanExecution(rows.Scan)
+		if err != nil {
+			return nil, c.storeError(err)
+		}
+		items = append(items, *x)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, c.storeError(err)
+	}
+	return items, nil
+}
+
+// conditions are those of the view executions. With a time, only IDs from then
+// on; scan looks for text in any part of a body, and not for its words.
+func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditions, error) {
+	where, inBodies, inErrors := &conditions{}, &conditions{}, &conditions{}
+	if in.Flow != "" {
+		for _, w := range []*conditions{where, inBodies, inErrors} {
+			w.add("flow = ?", in.Flow)
+		}
+	}
+	if len(in.Status) > 0 {
+		where.add("status IN ?", in.Status)
+	}
+	for _, bound := range []struct{ name, text, operator string }{{"since", in.Since, ">="}, {"until", in.Until, "<"}} {
+		if bound.text == "" {
+			continue
+		}
+		t, ok := moment(bound.text, now)
+		if !ok {
+			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
+		}
+		where.add("started_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
+		inBodies.add("received_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
+	}
+	byID := func(operator, id string) {
+		for _, w := range []*conditions{where, inBodies, inErrors} {
+			w.add("toUInt128(id) "+operator+" toUInt128(toUUID(?))", id)
+		}
+	}
+	if in.Cursor != "" {
+		id, err := uuid.Parse(in.Cursor)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, "use the `next` of the page before", "the cursor is none of this list")
+		}
+		byID("<", id.String())
+	}
+	if !from.IsZero() {
+		first, _ := schemas.IDsAt(from)
+		byID(">=", first.String())
+	}
+	if in.Q == "" {
+		return where, nil
+	}
+	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(in.Q)) + "%"
+	inErrors.add("lowerUTF8(error) LIKE ?", like)
+	if !scan {
+		inBodies.add("hasAllTokens(body, ?)", in.Q)
+	}
+	inBodies.add("positionCaseInsensitiveUTF8(body, ?) > 0", in.Q)
+	bodies := "SELECT toUInt128(id) FROM runlog_hooks" + inBodies.String()
+	if !scan && !hasWord(in.Q) {
+		bodies, inBodies.args = "SELECT toUInt128(0) WHERE 0", nil
+	}
+	// What is found by index in rows that may have been replaced since is looked
+	// at once more in those that count.
+	where.add("toUInt128(id) IN ("+bodies+" UNION ALL SELECT toUInt128(id) FROM runlog_executions"+inErrors.String()+")", append(slices.Clone(inBodies.args), inErrors.args...)...)
+	where.add("(lowerUTF8(error) LIKE ? OR toUInt128(id) IN ("+bodies+"))", append([]any{like}, inBodies.args...)...)
+	return where, nil
+}
+
+// hasWord reports whether a text has anything that the index of words holds.
+func hasWord(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r > 127
+	})
+}

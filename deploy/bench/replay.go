@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	planted  = 137 // of the tried hooks the draft alters
+	liveRate = 100 // hooks a second beside the replay
+)
+
+// replays measures a dry run of recorded hooks on a draft, which must find
+// exactly what was planted and call nobody, and what a replay of all of them
+// does to the live hooks beside it.
+func replays(ctx context.Context, s settings) ([]line, error) {
+	tried, replayed, beside := 10_000, 100_000, 20*time.Second
+	if s.rounds < 5 {
+		tried, replayed, beside = 2_000, 10_000, 5*time.Second
+	}
+	dir, err := os.MkdirTemp("", "sluice-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	d, err := newDestination()
+	if err != nil {
+		return nil, err
+	}
+	defer d.stop()
+	p, err := startBinary(ctx, s.binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	if err := p.post(ctx, "/apply?publish=true&start=true", kinds("past", d.url, 0)+"---\n"+kinds("live", d.url, 0), nil); err != nil {
+		return nil, err
+	}
+
+	// The past: every hook has a number of its own.
+	if err := p.load("past", tried); err != nil {
+		return nil, err
+	}
+	if err := p.ended(ctx, "past", tried); err != nil {
+		return nil, err
+	}
+	// The draft thinks otherwise of those below its threshold.
+	if err := p.post(ctx, "/apply", kinds("past", d.url, planted), nil); err != nil {
+		return nil, err
+	}
+	calls, tryingBegan := d.calls.Load(), time.Now()
+	dry, err := p.replay(ctx, `{"flow":"past","version":"draft","dryRun":true}`)
+	if err != nil {
+		return nil, err
+	}
+	whatIf := time.Since(tryingBegan)
+	if dry.Report.Compared != tried || dry.Report.Changed != planted || d.calls.Load() != calls {
+		return nil, fmt.Errorf("the dry run compared %d, found %d and made %d calls; want %d, %d and none", dry.Report.Compared, dry.Report.Changed, d.calls.Load()-calls, tried, planted)
+	}
+	if r, err := p.replay(ctx, fmt.Sprintf(`{"changedIn":%q,"version":"draft"}`, dry.ID)); err != nil || r.Total != planted {
+		return nil, fmt.Errorf("the replay of what changed had %d hooks, want %d: %v", r.Total, planted, err)
+	}
+
+	if err := p.load("past", replayed-tried); err != nil {
+		return nil, err
+	}
+	if err := p.ended(ctx, "past", replayed); err != nil {
+		return nil, err
+	}
+	time.Sleep(3 * time.Second)
+	if _, err := p.startDelay(ctx, beside/4); err != nil { // warm
+		return nil, err
+	}
+	var ours, alone []float64
+	var sending time.Duration
+	id := ""
+	for range 2 { // in turns
+		quiet, err := p.startDelay(ctx, beside)
+		if err != nil {
+			return nil, err
+		}
+		if id == "" {
+			var made bytes.Buffer
+			err = p.post(ctx, "/replays", `{"flow":"past"`+os.Getenv("BENCH_RATE")+`}`, &made)
+			id = idOf(made.Bytes())
+		} else {
+			err = p.post(ctx, "/replays/"+id+"/resume", "", nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		busy, err := p.startDelay(ctx, beside)
+		if err != nil {
+			return nil, err
+		}
+		if r, err := p.stateOf(ctx, id); err != nil || r.State != "running" {
+			return nil, fmt.Errorf("the replay was %s and not running beside the live hooks: %v", r.State, err)
+		}
+		sending += time.Since(began)
+		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
+			return nil, err
+		}
+		alone, ours = append(alone, quiet), append(ours, busy)
+		time.Sleep(2 * time.Second) // what was sent ends
+	}
+	r, err := p.stateOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	rate := float64(r.Progress.Done) / sending.Seconds()
+	return []line{
+		{Name: fmt.Sprintf("what-if of %d hooks, %d of them altered", tried, planted), Value: whatIf.Seconds(), Unit: "s"},
+		{Name: fmt.Sprintf("replay of %d hooks beside live ones", replayed), Value: rate, Unit: "executions/s"},
+		pair(fmt.Sprintf("start delay of live hooks beside that replay, %d a second, p99", liveRate), "ms", ours, "without a replay", alone),
+	}, nil
+}
+
+func kinds(flow, target string, threshold int) string {
+	return fmt.Sprintf("kind: Flow\nid: %s\ntrigger: {uses: webhook/receive}\nsteps:\n"+
+		"  - {id: shape, uses: mapper/map, input: {kind: '=body.n < %d ? \"low\" : \"high\"', n: =body.n}}\n"+
+		"  - {id: call, uses: webhook/send, retry: {attempts: 1}, input: {url: %q, body: =steps.shape}}\n", flow, threshold, target+"/")
+}
+
+// load sends n hooks that are numbered from 0.
+func (p *binary) load(flow string, n int) error {
+	numbers := make(chan int)
+	errs := make(chan error, 16)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for i := range numbers {
+				if err := p.hook(client, flow, i); err != nil {
+					select {
+					case errs <- err:
+					default:
+					}
+				}
+			}
+		})
+	}
+	for i := range n {
+		numbers <- i
+	}
+	close(numbers)
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+func (p *binary) hook(client *http.Client, flow string, n int) error {
+	resp, err := client.Post(p.hooks+"/hook/"+flow, "application/json", strings.NewReader(fmt.Sprintf(`{"n":%d}`, n)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("a hook was answered %s", resp.Status)
+	}
+	return nil
+}
+
+// startDelay sends live hooks for a while, and says how long after its
+// acceptance the first step of an execution began, p99 in ms.
+func (p *binary) startDelay(ctx context.Context, d time.Duration) (float64, error) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	from := time.Now()
+	due := from
+	var wg sync.WaitGroup
+	errs := make(chan error, 1)
+	n := 0
+	for ; time.Since(from) < d; n++ {
+		time.Sleep(time.Until(due))
+		due = due.Add(time.Second / liveRate)
+		wg.Go(func() {
+			if err := p.hook(client, "live", 1_000_000+n); err != nil {
+				select {
+				case errs <- err:
+				default:
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-errs:
+		return 0, err
+	default:
+	}
+	since := fmt.Sprintf("fromUnixTimestamp64Micro(%d, 'UTC')", from.UnixMicro())
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		rows, err := p.query(ctx, `SELECT count(), quantileExact(0.99)(dateDiff('microsecond', e.started_at, s.started_at)) / 1000 FROM executions AS e
+			INNER JOIN steps AS s ON s.execution_id = e.id WHERE e.flow = 'live' AND s.flow = 'live' AND s.step = 'shape' AND e.started_at >= `+since)
+		if err != nil {
+			return 0, err
+		}
+		if rows[0] >= float64(n) {
+			return rows[1], nil
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("%v of %d live hooks are in the run log", rows[0], n)
+		}
+	}
+}
+
+// query returns the numbers of the first row.
+func (p *binary) query(ctx context.Context, sql string) ([]float64, error) {
+	var answer bytes.Buffer
+	body, _ := json.Marshal(map[string]string{"sql": sql}) // a map of strings: no error
+	if err := p.post(ctx, "/query", string(body), &answer); err != nil {
+		return nil, err
+	}
+	var result struct{ Rows [][]float64 }
+	if err := json.Unmarshal(answer.Bytes(), &result); err != nil || len(result.Rows) == 0 {
+		return nil, fmt.Errorf("reading %s: %v", answer.String(), err)
+	}
+	return result.Rows[0], nil
+}
+
+// ended waits until the run log has n ended executions of a flow's live hooks.
+func (p *binary) ended(ctx context.Context, flow string, n int) error {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		rows, err := p.query(ctx, "SELECT count() FROM executions WHERE status = 'succeeded' AND replay = '' AND flow = '"+flow+"'")
+		if err != nil {
+			return err
+		}
+		if int(rows[0]) >= n {
+			return nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("%v of %d executions of %s are in the run log", rows[0], n, flow)
+		}
+	}
+}
+
+// post sends a request to the API; a YAML document or JSON, by its beginning.
+func (p *binary) post(ctx context.Context, path, body string, answer *bytes.Buffer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.api+"/api/v1"+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if strings.HasPrefix(body, "kind:") {
+		req.Header.Set("Content-Type", "application/yaml")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		return fmt.Errorf("POST %s: %s: %v: %s", path, resp.Status, err, raw)
+	}
+	if answer != nil {
+		answer.Write(raw)
+	}
+	return nil
+}
+
+// replay is one as the API shows it.
+type replay struct {
+	ID, State, Reason string
+	Total             int
+	Progress          struct{ Done int }
+	Report            struct{ Compared, Changed int }
+}
+
+func idOf(raw []byte) string {
+	var r replay
+	_ = json.Unmarshal(raw, &r)
+	return r.ID
+}
+
+func (p *binary) stateOf(ctx context.Context, id string) (r replay, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.api+"/api/v1/replays/"+id, nil)
+	if err != nil {
+		return r, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, err
+	}
+	defer resp.Body.Close()
+	return r, json.NewDecoder(resp.Body).Decode(&r)
+}
+
+// replay makes a replay and waits for its end.
+func (p *binary) replay(ctx context.Context, request string) (replay, error) {
+	var made bytes.Buffer
+	if err := p.post(ctx, "/replays", request, &made); err != nil {
+		return replay{}, err
+	}
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		r, err := p.stateOf(ctx, idOf(made.Bytes()))
+		if err != nil {
+			return r, err
+		}
+		switch {
+		case r.State == "finished":
+			return r, nil
+		case !slices.Contains([]string{"selecting", "running"}, r.State), time.Now().After(deadline), ctx.Err() != nil:
+			return r, fmt.Errorf("replay %s is %s: %s", r.ID, r.State, r.Reason)
+		}
+	}
+}
