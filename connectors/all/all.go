@@ -6,6 +6,7 @@ import (
 	"sluice/connectors/github"
 	"sluice/connectors/http"
 	"sluice/connectors/mapper"
+	"sluice/connectors/paypal"
 	"sluice/connectors/petstore"
 	"sluice/connectors/shopify"
 	"sluice/connectors/slack"
@@ -26,6 +27,7 @@ func Connectors() []connectors.Connector {
 		slack.Connector(),
 		stripe.Connector(),
 		shopify.Connector(),
+		paypal.Connector(),
 		twilio.Connector(),
 		x.Connector(),
 	}

@@ -4,52 +4,52 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 
 	"sluice/connectors"
-	"sluice/connectors/outgoing"
 )
 
 // Bearer authorizes by a value of the credential as a bearer token (RFC 6750).
-func Bearer(value string) func(connectors.Env, *connectors.Credential, *outgoing.Request) error {
-	return func(_ connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
+func Bearer(value string) Authorize {
+	return func(c *connectors.Credential, _ string, _ *url.URL, h http.Header) ([]string, error) {
 		secret, err := Secret(c, value)
-		if err != nil {
-			return err
-		}
-		q.Header.Set("Authorization", "Bearer "+secret)
-		q.Secrets = []string{secret}
-		return nil
+		h.Set("Authorization", "Bearer "+secret)
+		return []string{secret}, err
 	}
 }
 
+// OAuth2 authorizes by the access token of a credential type with [connectors.OAuth]. The client's own secrets stay out of
+// sight too.
+func OAuth2(c *connectors.Credential, _ string, _ *url.URL, h http.Header) ([]string, error) {
+	token := c.Value(connectors.AccessToken)
+	if token == "" {
+		return nil, connectors.BadCredential("the credential has no token yet: authorize it")
+	}
+	h.Set("Authorization", "Bearer "+token)
+	return []string{token, c.Value("clientSecret"), c.Value("refreshToken")}, nil
+}
+
 // InHeader authorizes by a value of the credential in a header of the service's own.
-func InHeader(header, value string) func(connectors.Env, *connectors.Credential, *outgoing.Request) error {
-	return func(_ connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
+func InHeader(header, value string) Authorize {
+	return func(c *connectors.Credential, _ string, _ *url.URL, h http.Header) ([]string, error) {
 		secret, err := Secret(c, value)
-		if err != nil {
-			return err
-		}
-		q.Header.Set(header, secret)
-		q.Secrets = []string{secret}
-		return nil
+		h.Set(header, secret)
+		return []string{secret}, err
 	}
 }
 
 // Basic authorizes by two values of the credential as user name and password (RFC 7617). The user name is no secret.
-func Basic(user, password string) func(connectors.Env, *connectors.Credential, *outgoing.Request) error {
-	return func(_ connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
+func Basic(user, password string) Authorize {
+	return func(c *connectors.Credential, _ string, _ *url.URL, h http.Header) ([]string, error) {
 		name, err := Secret(c, user)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		secret, err := Secret(c, password)
-		if err != nil {
-			return err
-		}
 		pair := base64.StdEncoding.EncodeToString([]byte(name + ":" + secret))
-		q.Header.Set("Authorization", "Basic "+pair)
-		q.Secrets = []string{secret, pair}
-		return nil
+		h.Set("Authorization", "Basic "+pair)
+		return []string{secret, pair}, err
 	}
 }
 

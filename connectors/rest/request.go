@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +19,12 @@ import (
 
 // request is an action with its input filled in.
 type request struct {
-	doing, method, path string
-	query               url.Values
-	header              http.Header
-	body                []byte
+	doing, method, key string
+	path               []string          // segments, with their places
+	places             map[string]string // what goes into the places that are fields of the input
+	query              url.Values
+	header             http.Header
+	body               []byte
 }
 
 // request fills the fields of an input into the action.
@@ -34,21 +37,21 @@ func (a *Action) request(lists Lists, input json.RawMessage) (*request, error) {
 	if err := json.Unmarshal(input, &fields); err != nil || fields == nil {
 		return nil, refuse("the input must be an object")
 	}
-	r := &request{doing: doing, method: a.Method, query: url.Values{}, header: http.Header{}}
+	r := &request{doing: doing, method: a.Method, places: map[string]string{}, query: url.Values{}, header: http.Header{}}
 
-	var used []string
-	path, err := fill(a.Path, func(name string) (string, error) {
+	r.path = parts(a.Path)
+	for _, found := range place.FindAllStringSubmatch(a.Path, -1) {
+		name := found[1]
 		if name[0] == '@' {
-			return "", errLater
+			continue
 		}
-		used = append(used, name)
-		return plain(fields[name], name)
-	})
-	if err != nil {
-		return nil, refuse("%v", err)
+		text, err := plain(fields[name], name)
+		if err != nil {
+			return nil, refuse("%v", err)
+		}
+		r.places[name] = text
 	}
-	r.path = path
-	for _, name := range used {
+	for name := range r.places {
 		delete(fields, name)
 	}
 	for _, name := range a.Query {
@@ -65,6 +68,7 @@ func (a *Action) request(lists Lists, input json.RawMessage) (*request, error) {
 		renamed[a.as(name)] = value
 	}
 	var shaped any = renamed
+	var err error
 	if a.Shape != nil {
 		if shaped, err = a.Shape(renamed); err != nil {
 			return nil, refuse("%v", err)
@@ -90,31 +94,14 @@ func (a *Action) as(name string) string {
 	return name
 }
 
-// errLater leaves a place of a path as it is.
-var errLater = errors.New("filled in later")
+// parts are the segments of a path. Each stays one, whatever is filled in.
+func parts(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
 
-// fill replaces each {name} of a path by a value, escaped so that it stays one segment.
-func fill(path string, value func(name string) (string, error)) (string, error) {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(path, "{")
-		b.WriteString(before)
-		if !found {
-			return b.String(), nil
-		}
-		name, rest, _ := strings.Cut(after, "}")
-		switch text, err := value(name); {
-		case errors.Is(err, errLater):
-			b.WriteString("{" + name + "}")
-		case err != nil:
-			return "", err
-		case text == "." || text == "..":
-			return "", fmt.Errorf("%s: %q is no name", name, text)
-		default:
-			b.WriteString(url.PathEscape(text))
-		}
-		path = rest
-	}
+var place = regexp.MustCompile(`\{(@?[A-Za-z0-9_]+)\}`)
+
+// fill replaces each {name} of a segment, in one pass: what a value holds is never a place.
+func fill(segment string, value func(name string) string) string {
+	return place.ReplaceAllStringFunc(segment, func(p string) string { return value(p[1 : len(p)-1]) })
 }
 
 // plain returns a text or number of the input as it is written in a URL.

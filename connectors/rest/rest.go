@@ -20,9 +20,9 @@ import (
 type API struct {
 	Title   string // "GitHub", in errors
 	BaseURL string // used unless the credential has a baseUrl
-	// Authorize puts the credential into a request whose URL and body are complete: it changes q.Header, and sets
-	// q.Secrets to what must not be seen in an error. c is never nil.
-	Authorize func(env connectors.Env, c *connectors.Credential, q *outgoing.Request) error
+	// Authorize puts the credential into the header of a request, and returns what must not be seen in an error or an
+	// output. c is never nil, u is complete.
+	Authorize Authorize
 	// Header is sent with every request.
 	Header map[string]string
 	// KeyHeader is the header in which a Keyed action sends its idempotency key; "" means Idempotency-Key.
@@ -35,6 +35,9 @@ type API struct {
 	// action's error. Nil: the status decides.
 	Judge func(a outgoing.Answer, failed *connectors.Error, now time.Time) *connectors.Error
 }
+
+// Authorize puts a credential into the header h of a request to u.
+type Authorize func(c *connectors.Credential, method string, u *url.URL, h http.Header) (secrets []string, err error)
 
 // Lists is how a list is written in a form.
 type Lists uint8
@@ -61,7 +64,7 @@ type Action struct {
 	Sample               string // an output
 
 	Method string
-	// Path is appended to the base URL; {field} is the input's field, escaped. {@value} is a value of the credential.
+	// Path is appended to the base URL; {field} is the input's field, {@value} a value of the credential, escaped.
 	Path string
 	// Query are the fields of the input that go into the query.
 	Query []string
@@ -106,7 +109,7 @@ func (api *API) Verify(typeName, doing, path string) func(context.Context, conne
 	return func(ctx context.Context, env connectors.Env, values map[string]string) error {
 		ctx, cancel := context.WithTimeout(ctx, verifying)
 		defer cancel()
-		_, err := api.send(ctx, env, &connectors.Credential{Type: typeName, Values: values}, &request{doing: doing, method: http.MethodGet, path: path})
+		_, err := api.send(ctx, env, &connectors.Credential{Type: typeName, Values: values}, &request{doing: doing, method: http.MethodGet, path: parts(path)})
 		return err
 	}
 }
@@ -116,12 +119,8 @@ func (api *API) do(ctx context.Context, env connectors.Env, call connectors.Call
 	if err != nil {
 		return connectors.Result{}, err
 	}
-	if a.Effect == connectors.Keyed && call.IdempotencyKey != "" {
-		name := api.KeyHeader
-		if name == "" {
-			name = "Idempotency-Key"
-		}
-		r.header.Set(name, call.IdempotencyKey)
+	if a.Effect == connectors.Keyed {
+		r.key = call.IdempotencyKey
 	}
 	answer, err := api.send(ctx, env, call.Credential, r)
 	result := connectors.Result{HTTPStatus: answer.Status}
@@ -146,24 +145,40 @@ func (api *API) send(ctx context.Context, env connectors.Env, c *connectors.Cred
 	if c == nil {
 		return outgoing.Answer{}, connectors.BadCredential("%s: the step has no credential: choose one for %s", r.doing, api.Title)
 	}
-	target, err := api.url(c, r)
-	if err != nil {
-		return outgoing.Answer{}, err
+	path := make([]string, len(r.path))
+	for i, part := range r.path {
+		var missing string
+		path[i] = fill(part, func(name string) string {
+			if name[0] != '@' {
+				return r.places[name]
+			}
+			value := cmp.Or(c.Value(name[1:]), api.Defaults[name[1:]])
+			if value == "" {
+				missing = name[1:]
+			}
+			return value
+		})
+		if missing != "" {
+			return outgoing.Answer{}, connectors.BadCredential("%s: the credential has no %s: enter it", r.doing, missing)
+		}
 	}
-	q := outgoing.Request{Doing: r.doing, Method: r.method, URL: target, Header: r.header, Body: r.body}
-	if q.Header == nil {
-		q.Header = http.Header{}
+	header := r.header.Clone()
+	if header == nil {
+		header = http.Header{}
 	}
-	q.Header.Set("Accept", "application/json")
 	for name, value := range api.Header {
-		q.Header.Set(name, value)
+		header.Set(name, value)
 	}
-	if err := api.Authorize(env, c, &q); err != nil {
-		e := *connectors.AsError(err)
-		e.Message = r.doing + ": " + e.Message
-		return outgoing.Answer{}, &e
-	}
-	answer, err := outgoing.Send(ctx, env.HTTP, q)
+	var secrets []string
+	answer, err := outgoing.Ask(ctx, env, outgoing.API{
+		Doing: r.doing, Method: r.method, Base: cmp.Or(c.Value("baseUrl"), api.BaseURL), BaseSetting: "base URL of the credential",
+		Path: path, Query: r.query, Header: header, Body: r.body, Key: r.key, KeyHeader: api.KeyHeader,
+		AuthorizeURL: func(u *url.URL, h http.Header) ([]string, error) {
+			var err error
+			secrets, err = api.Authorize(c, r.method, u, h)
+			return secrets, err
+		},
+	})
 	if api.Judge == nil || answer.Status == 0 {
 		return answer, err
 	}
@@ -177,30 +192,7 @@ func (api *API) send(ctx context.Context, env connectors.Env, c *connectors.Cred
 	}
 	e := *judged
 	if !strings.HasPrefix(e.Message, r.doing) { // its words are the service's own
-		e.Message = outgoing.Blank(r.doing+": "+e.Message, q.Secrets)
+		e.Message = outgoing.Blank(r.doing+": "+e.Message, secrets)
 	}
 	return answer, &e
-}
-
-func (api *API) url(c *connectors.Credential, r *request) (*url.URL, error) {
-	base, err := outgoing.ParseURL(cmp.Or(c.Value("baseUrl"), api.BaseURL))
-	if err != nil {
-		return nil, connectors.BadCredential("%s: base URL: %v", r.doing, err)
-	}
-	path, err := fill(r.path, func(name string) (string, error) {
-		value := cmp.Or(c.Value(name[1:]), api.Defaults[name[1:]]) // what is left of the path's places are {@value}s
-		if value == "" {
-			return "", connectors.BadCredential("%s: the credential has no %s: enter it", r.doing, name[1:])
-		}
-		return value, nil
-	})
-	if err != nil {
-		return nil, connectors.BadCredential("%s: %v", r.doing, err)
-	}
-	if base.Path == "" {
-		base.Path = "/" // else JoinPath makes a path without its first slash, which signatures then miss
-	}
-	target := base.JoinPath(path)
-	target.RawQuery = r.query.Encode()
-	return target, nil
 }

@@ -2,43 +2,64 @@ package rest
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/connectors"
+	"sluice/connectors/outgoing"
 )
 
 func TestAnInputIsSpreadOverPathQueryAndBody(t *testing.T) {
 	for name, c := range map[string]struct {
-		action            Action
-		lists             Lists
-		input             string
-		path, query, body string
+		action    Action
+		lists     Lists
+		input     string
+		uri, body string
 	}{
 		"a path's places are one segment each": {
-			Action{Title: "A", Path: "/a/{x}/{y}"}, Repeated, `{"x":"a/b?c#d","y":9007199254740993}`, "/a/a%2Fb%3Fc%23d/9007199254740993", "", "",
+			Action{Path: "/a/{x}/{y}.json"}, Repeated, `{"x":"a/b?c#d","y":9007199254740993}`, "/v1/a/a%2Fb%3Fc%23d/9007199254740993.json", "",
 		},
-		"the credential's places stay for later": {
-			Action{Title: "A", Path: "/{@sid}/{x}"}, Repeated, `{"x":"{@sid}"}`, "/{@sid}/%7B@sid%7D", "", "",
+		"a value of the credential": {
+			Action{Path: "/{@account}/{x}"}, Repeated, `{"x":"1"}`, "/v1/AC1/1", "",
+		},
+		"what a value holds is never a place": {
+			Action{Path: "/{x}/{y}"}, Repeated, `{"x":"{@key}","y":"{x}"}`, "/v1/%7B@key%7D/%7Bx%7D", "",
 		},
 		"what is not in path or query is the body": {
-			Action{Title: "A", Path: "/{x}", Query: []string{"q"}, Body: JSON}, Repeated, `{"x":"1","q":["a","b"],"z":1.50,"t":"<&>"}`, "/1", "q=a&q=b", `{"t":"<&>","z":1.50}`,
+			Action{Path: "/{x}", Query: []string{"q"}, Body: JSON}, Repeated, `{"x":"1","q":["a","b"],"z":1.50,"t":"<&>"}`, "/v1/1?q=a&q=b", `{"t":"<&>","z":1.50}`,
 		},
 		"an action without a body sends none": {
-			Action{Title: "A", Path: "/"}, Repeated, `{"z":1}`, "/", "", "",
+			Action{Path: "/x"}, Repeated, `{"z":1}`, "/v1/x", "",
 		},
 		"a form repeats lists": {
-			Action{Title: "A", Body: Form, As: map[string]string{"to": "To"}}, Repeated, `{"to":["a","b"],"n":null,"o":{"k":true}}`, "", "", "To=a&To=b&o%5Bk%5D=true",
+			Action{Path: "/x", Body: Form, As: map[string]string{"to": "To"}}, Repeated, `{"to":["a","b"],"n":null,"o":{"k":true}}`, "/v1/x", "To=a&To=b&o%5Bk%5D=true",
 		},
 		"or gives them indices": {
-			Action{Title: "A", Body: Form}, Indexed, `{"l":[{"a":1},{"a":2.0}]}`, "", "", "l%5B0%5D%5Ba%5D=1&l%5B1%5D%5Ba%5D=2.0",
+			Action{Path: "/x", Body: Form}, Indexed, `{"l":[{"a":1},{"a":2.0}]}`, "/v1/x", "l%5B0%5D%5Ba%5D=1&l%5B1%5D%5Ba%5D=2.0",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := c.action.request(c.lists, json.RawMessage(c.input))
-			if err != nil {
+			var uri, body string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				content, _ := io.ReadAll(r.Body)
+				uri, body = r.RequestURI, string(content)
+				_, _ = w.Write([]byte("{}"))
+			}))
+			defer server.Close()
+			api := &API{Title: "It", Lists: c.lists, Authorize: Bearer("key")}
+			c.action.Title, c.action.Method = "Do it", http.MethodPost
+			call := connectors.Call{Input: json.RawMessage(c.input), Credential: &connectors.Credential{Values: map[string]string{
+				"key": "s3cret", "account": "AC1", "baseUrl": server.URL + "/v1",
+			}}}
+			env := connectors.Env{HTTP: outgoing.New(outgoing.Options{AllowLoopback: true})}
+			if _, err := api.Component(c.action).Do(t.Context(), env, call); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]string{c.path, c.query, c.body}, []string{r.path, r.query.Encode(), string(r.body)}); diff != "" {
+			if diff := cmp.Diff([]string{c.uri, c.body}, []string{uri, body}); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -46,10 +67,14 @@ func TestAnInputIsSpreadOverPathQueryAndBody(t *testing.T) {
 }
 
 func TestAPlaceOfThePathIsNeverEmptyOrAWayUp(t *testing.T) {
-	a := Action{Title: "Get", Path: "/a/{x}"}
+	api := &API{Title: "It", BaseURL: "https://it.example", Authorize: Bearer("key")}
+	m := api.Component(Action{Title: "Get", Path: "/a/{x}"})
 	for _, input := range []string{`{}`, `{"x":""}`, `{"x":"."}`, `{"x":".."}`, `{"x":null}`, `{"x":[]}`, `{"x":{}}`, `{"x":true}`, `[]`, `null`, `1`} {
-		if r, err := a.request(Repeated, json.RawMessage(input)); err == nil {
-			t.Errorf("%s is taken: %s", input, r.path)
+		_, err := m.Do(t.Context(), connectors.Env{}, connectors.Call{
+			Input: json.RawMessage(input), Credential: &connectors.Credential{Values: map[string]string{"key": "k"}},
+		})
+		if e := connectors.AsError(err); e == nil || e.Kind != connectors.KindInput || e.Retry != connectors.RetryNever {
+			t.Errorf("%s is taken: %v", input, err)
 		}
 	}
 }

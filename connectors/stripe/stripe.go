@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"sluice/connectors"
@@ -145,20 +146,14 @@ func listOf(title string) string {
 	return `{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "title": "` + title + `"}, "next": {"type": "string", "title": "Next page"}}}`
 }
 
-func authorize(_ connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
-	key, err := rest.Secret(c, "secretKey")
-	if err != nil {
-		return err
-	}
-	q.Header.Set("Authorization", "Bearer "+key)
+func authorize(c *connectors.Credential, method string, u *url.URL, h http.Header) ([]string, error) {
 	if account := c.Value("account"); account != "" {
-		q.Header.Set("Stripe-Account", account)
+		h.Set("Stripe-Account", account)
 	}
 	if version := c.Value("version"); version != "" {
-		q.Header.Set("Stripe-Version", version)
+		h.Set("Stripe-Version", version)
 	}
-	q.Secrets = []string{key}
-	return nil
+	return rest.Bearer("secretKey")(c, method, u, h)
 }
 
 // page reads a list as {"items": […], "next": ID of the last}, without next on the last page.

@@ -102,11 +102,11 @@ func number(name, title string) string {
 	return fmt.Sprintf(`%q: {"type": "string", "title": %q, "description": "a number with its country such as +15558675310, or whatsapp:+15558675310", "minLength": 1, "examples": ["+15558675310"]}`, name, title)
 }
 
-func authorize(env connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
+func authorize(c *connectors.Credential, method string, u *url.URL, h http.Header) ([]string, error) {
 	if c.Is("apiKey") {
-		return rest.Basic("keySid", "keySecret")(env, c, q)
+		return rest.Basic("keySid", "keySecret")(c, method, u, h)
 	}
-	return rest.Basic("accountSid", "authToken")(env, c, q)
+	return rest.Basic("accountSid", "authToken")(c, method, u, h)
 }
 
 // passing are the codes of errors that pass by themselves although their status does not say so: the queue of a number

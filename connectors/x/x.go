@@ -8,6 +8,7 @@ package x
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -36,10 +37,22 @@ func Connector() connectors.Connector {
 				Schema: json.RawMessage(`{"type": "object", "required": ["consumerKey", "consumerSecret", "accessToken", "accessTokenSecret"], "additionalProperties": false, "properties": {
   "consumerKey": {"type": "string", "title": "API key", "minLength": 1},
   "consumerSecret": {"type": "string", "title": "API key secret", "minLength": 1, "format": "password", "writeOnly": true},
-  "accessToken": {"type": "string", "title": "Access token", "minLength": 1},
+  "accessToken": {"type": "string", "title": "Access token", "minLength": 1, "format": "password", "writeOnly": true},
   "accessTokenSecret": {"type": "string", "title": "Access token secret", "minLength": 1, "format": "password", "writeOnly": true},
   ` + rest.BaseURL(DefaultBaseURL) + `}}`),
 				Verify: api.Verify("oauth1", "asking X who the token belongs to", "/2/users/me"),
+			},
+			{
+				Name: "oauth2", Title: "OAuth 2", Summary: "The app's client ID; the user who posts agrees in the browser.",
+				Schema: json.RawMessage(`{"type": "object", "required": ["clientId"], "additionalProperties": false, "properties": {
+  "clientId": {"type": "string", "title": "Client ID", "minLength": 1},
+  "clientSecret": {"type": "string", "title": "Client secret", "description": "of a confidential app", "format": "password", "writeOnly": true},
+  ` + rest.BaseURL(DefaultBaseURL) + `}}`),
+				OAuth: &connectors.OAuth{
+					Grant: connectors.AuthorizationCode, AuthorizationURL: "https://x.com/i/oauth2/authorize", TokenURL: "{baseUrl}/2/oauth2/token",
+					Scopes: []string{"tweet.read", "tweet.write", "users.read", "offline.access"}, Basic: true,
+				},
+				Verify: api.Verify("oauth2", "asking X who agreed", "/2/users/me"),
 			},
 			{
 				Name: "token", Title: "OAuth 2 user token", Summary: "An access token with the scopes tweet.write and users.read.",
@@ -82,29 +95,31 @@ func Connector() connectors.Connector {
 
 const head = `"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false, `
 
-func authorize(env connectors.Env, c *connectors.Credential, q *outgoing.Request) error {
-	if !c.Is("oauth1") {
-		return rest.Bearer("token")(env, c, q)
+func authorize(c *connectors.Credential, method string, u *url.URL, h http.Header) ([]string, error) {
+	switch {
+	case c.Is("oauth2"):
+		return rest.OAuth2(c, method, u, h)
+	case c.Is("token"):
+		return rest.Bearer("token")(c, method, u, h)
 	}
 	values := map[string]string{}
 	for _, name := range []string{"consumerKey", "consumerSecret", "accessToken", "accessTokenSecret"} {
 		value, err := rest.Secret(c, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		values[name] = value
 	}
-	q.Secrets = []string{values["consumerSecret"], values["accessTokenSecret"]}
 	client := oauth.Client{
 		Credentials:     oauth.Credentials{Token: values["consumerKey"], Secret: values["consumerSecret"]},
 		SignatureMethod: oauth.HMACSHA1, // the only one that X takes
 	}
 	token := &oauth.Credentials{Token: values["accessToken"], Secret: values["accessTokenSecret"]}
 	// A JSON body is not part of what is signed (RFC 5849, 3.4.1.3.1); the query is, and the library reads it off the URL.
-	if err := client.SetAuthorizationHeader(q.Header, token, q.Method, q.URL, nil); err != nil {
-		return connectors.BadCredential("the request cannot be signed: enter the keys again")
+	if err := client.SetAuthorizationHeader(h, token, method, u, nil); err != nil {
+		return nil, connectors.BadCredential("the request cannot be signed: enter the keys again")
 	}
-	return nil
+	return []string{values["consumerSecret"], values["accessToken"], values["accessTokenSecret"]}, nil
 }
 
 // judge reads X's reasons, which are problem details (RFC 9457) or a list of them, and the time of the limit's end.

@@ -26,6 +26,7 @@ func credentials(target string) []*connectors.Credential {
 		{Type: "oauth1", Values: map[string]string{
 			"consumerKey": "app", "consumerSecret": "app s3cret&", "accessToken": "7-user", "accessTokenSecret": "user s3cret+", "baseUrl": target,
 		}},
+		{Type: "oauth2", Values: map[string]string{"clientId": "app", "clientSecret": "client s3cret", "accessToken": "oauth2-user-s3cret", "baseUrl": target}},
 		{Type: "token", Values: map[string]string{"token": "oauth2-s3cret", "baseUrl": target}},
 	}
 }
@@ -53,7 +54,8 @@ func TestContract(t *testing.T) {
 		},
 		Good: map[string]func(string) map[string]string{
 			"oauth1": func(target string) map[string]string { return credentials(target)[0].Values },
-			"token":  func(target string) map[string]string { return credentials(target)[1].Values },
+			"oauth2": func(target string) map[string]string { return credentials(target)[1].Values },
+			"token":  func(target string) map[string]string { return credentials(target)[2].Values },
 		},
 	})
 }
