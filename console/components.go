@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
@@ -25,9 +24,7 @@ func (c *Console) registerComponents(api huma.API) {
 	evaluate := op("evaluate", http.MethodPost, "/evaluate", "Evaluate a JSONata expression", "components", 422)
 	evaluate.MaxBodyBytes = maxInput
 	huma.Register(api, evaluate, c.evaluate)
-	try := op("try-step", http.MethodPost, "/try", "Run one step's component once; it really does what it does", "components", 404, 422)
-	try.MaxBodyBytes = maxInput
-	huma.Register(api, try, c.try)
+	c.registerTry(api)
 }
 
 // Component is one trigger or action.
@@ -328,77 +325,6 @@ func evaluationError(err error) (*Evaluation, error) {
 		return &Evaluation{Error: &ExpressionError{Code: e.Code, Message: e.Message, Position: e.Position}}, nil
 	}
 	return nil, err
-}
-
-type tryInput struct {
-	Body struct {
-		Uses       string          `json:"uses" doc:"The component, such as petstore/create-pet"`
-		Credential string          `json:"credential,omitempty" doc:"The ID of a saved credential"`
-		Input      json.RawMessage `json:"input,omitempty" doc:"Evaluated already: a string that begins with = is that string"`
-		Timeout    string          `json:"timeout,omitempty" doc:"Such as 10s; at most, and by default, 30s"`
-	}
-}
-
-// Trial is what running a step's component once gave.
-type Trial struct {
-	Output     json.RawMessage `json:"output,omitempty"`
-	HTTPStatus int             `json:"httpStatus,omitempty"`
-	DurationMs float64         `json:"durationMs"`
-	Error      *StepError      `json:"error,omitempty"`
-}
-
-// StepError is how an attempt failed.
-type StepError struct {
-	Kind    string `json:"kind"`
-	Message string `json:"message"`
-}
-
-type tryOutput struct{ Body Trial }
-
-func (c *Console) try(ctx context.Context, in *tryInput) (*tryOutput, error) {
-	m, ok := c.opts.Components.Component(in.Body.Uses)
-	if !ok || m.Trigger {
-		return nil, problem(http.StatusNotFound, "GET /api/v1/components lists those there are", "there is no action %q", in.Body.Uses)
-	}
-	timeout := verifyTimeout
-	if in.Body.Timeout != "" {
-		d, err := time.ParseDuration(in.Body.Timeout)
-		if err != nil || d <= 0 {
-			return nil, problem(http.StatusUnprocessableEntity, "write a duration such as 10s", "the timeout is none")
-		}
-		timeout = min(timeout, d)
-	}
-	call := connectors.Call{Input: in.Body.Input, IdempotencyKey: "try-" + uuid.NewString(), Attempt: 1}
-	if len(call.Input) == 0 {
-		call.Input = json.RawMessage("{}")
-	}
-	if err := m.CheckInput(call.Input); err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, "", "%v", err)
-	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var err error
-	if call.Credential, err = c.openCredential(limited, m, in.Body.Credential); err != nil {
-		return nil, err
-	}
-	begin := time.Now()
-	result, err := m.Do(limited, c.opts.Env, call)
-	if connector, _, _ := strings.Cut(m.Name, "/"); c.opts.OAuth.Refused(c.opts.Components, in.Body.Credential, connector, call.Credential, err) {
-		if call.Credential, err = c.openCredential(limited, m, in.Body.Credential); err != nil {
-			return nil, err
-		}
-		result, err = m.Do(limited, c.opts.Env, call)
-	}
-	out := &tryOutput{Trial{Output: result.Output, HTTPStatus: result.HTTPStatus, DurationMs: milliseconds(time.Since(begin))}}
-	if err != nil {
-		e := connectors.AsError(err)
-		out.Body.Output = nil
-		out.Body.Error = &StepError{Kind: string(e.Kind), Message: e.Message}
-		if e.HTTPStatus != 0 {
-			out.Body.HTTPStatus = e.HTTPStatus
-		}
-	}
-	return out, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

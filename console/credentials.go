@@ -27,7 +27,8 @@ type Credential struct {
 	Type     string `json:"type"`
 	Revision int64  `json:"revision"`
 	// Verified is when it was last verified with success.
-	Verified  *time.Time `json:"verified"`
+	Verified  *time.Time `json:"verified" doc:"Null: it was saved without being verified"`
+	Rotating  bool       `json:"rotating" doc:"Whether the previous secret is valid beside the new one"`
 	UsedBy    []string   `json:"usedBy" nullable:"false" doc:"IDs of the flows that name it, in a draft or a published version"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ChangedAt time.Time  `json:"changedAt"`
@@ -87,6 +88,7 @@ func (c *Console) registerCredentials(api huma.API) {
 	huma.Register(api, remove, c.deleteCredential)
 	huma.Register(api, op("verify-credential", http.MethodPost, "/credentials/verify", "Ask the system whether a credential is good, for at most 30 s", "credentials", 404, 422), c.verifyCredential)
 	huma.Register(api, op("authorize-credential", http.MethodPost, "/credentials/{id}/authorize", "Begin an OAuth 2 authorization: where to send the person", "credentials", 404, 422), c.authorize)
+	c.registerRotation(api)
 	documented(api, http.MethodPost, "/credentials", credentialSchema, mediaJSON)
 	documented(api, http.MethodPut, "/credentials/{id}", credentialSchema, mediaJSON)
 	documented(api, http.MethodPost, "/credentials/verify", &huma.Schema{Type: huma.TypeObject, Properties: credentialSchema.Properties,
@@ -96,7 +98,7 @@ func (c *Console) registerCredentials(api huma.API) {
 func (c *Console) credential(e *schemas.CredentialEntry) *Credential {
 	out := &Credential{
 		ID: e.ID, Name: e.Name, Uses: e.Uses, Type: e.Type, Revision: e.Revision,
-		UsedBy: []string{}, CreatedAt: e.CreatedAt, ChangedAt: e.ChangedAt,
+		UsedBy: []string{}, Rotating: rotating(c.opts.Control.Secret(e.ID)), CreatedAt: e.CreatedAt, ChangedAt: e.ChangedAt,
 	}
 	if !e.Verified.IsZero() {
 		out.Verified = &e.Verified
@@ -233,7 +235,7 @@ func (c *Console) changeCredential(ctx context.Context, in *credentialChange) (*
 	if err != nil {
 		return nil, err
 	}
-	if in.IfMatch != "" && in.IfMatch != "*" && in.IfMatch != etag(e.Revision) {
+	if !matches(in.IfMatch, e.Revision) {
 		return nil, problem(http.StatusPreconditionFailed, "read it again and repeat the change", "credential %s was changed since: its ETag is %s now", e.ID, etag(e.Revision))
 	}
 	changed := e.Credential

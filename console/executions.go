@@ -101,13 +101,16 @@ func (c *Console) registerExecutions(api huma.API) {
 }
 
 type executionsInput struct {
-	Flow   string   `query:"flow" doc:"A flow's ID"`
-	Status []string `query:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
-	Since  string   `query:"since" doc:"A time (RFC 3339), or how long ago, such as 1h"`
-	Until  string   `query:"until" doc:"A time (RFC 3339), or how long ago; itself excluded"`
-	Q      string   `query:"q" maxLength:"1000" doc:"Text in any case: any part of the error, or words of the hook's body; where no body has the words, any part of one"`
-	Limit  int      `query:"limit" default:"50" minimum:"1" maximum:"1000"`
-	Cursor string   `query:"cursor" doc:"The next of the page before"`
+	Flow     string   `query:"flow" doc:"A flow's ID"`
+	Status   []string `query:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
+	Since    string   `query:"since" doc:"A time (RFC 3339), or how long ago, such as 1h"`
+	Until    string   `query:"until" doc:"A time (RFC 3339), or how long ago; itself excluded"`
+	Q        string   `query:"q" maxLength:"1000" doc:"Text in any case: any part of the error, or words of the hook's body; where no body has the words, any part of one"`
+	ID       string   `query:"id" maxLength:"36" doc:"How the execution's ID begins"`
+	ReplayOf string   `query:"replayOf" doc:"Only retries and replays of this execution"`
+	Replay   string   `query:"replay" doc:"Only executions of this replay"`
+	Limit    int      `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+	Cursor   string   `query:"cursor" doc:"The next of the page before"`
 }
 
 type executionList struct {
@@ -135,6 +138,19 @@ func (w *conditions) String() string {
 		return ""
 	}
 	return " WHERE " + strings.Join(w.parts, " AND ")
+}
+
+// idRange are the first and the last ID that begin with some digits.
+func idRange(prefix string) (low, high string, ok bool) {
+	digits := strings.ToLower(strings.ReplaceAll(prefix, "-", ""))
+	if digits == "" || len(digits) > 32 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	id := func(fill string) string {
+		d := digits + strings.Repeat(fill, 32-len(digits))
+		return d[:8] + "-" + d[8:12] + "-" + d[12:16] + "-" + d[16:20] + "-" + d[20:]
+	}
+	return id("0"), id("f"), true
 }
 
 // moment reads a time, or a duration that has passed since.

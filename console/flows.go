@@ -2,12 +2,12 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -114,9 +114,9 @@ func (c *Console) registerFlows(api huma.API) {
 	} {
 		huma.Register(api, op(command.name+"-flow", http.MethodPost, "/flows/{id}/"+command.name, command.summary, "flows", 404, 409, 422, 503), command.run)
 	}
-	huma.Register(api, op("list-versions", http.MethodGet, "/flows/{id}/versions", "List a flow's published versions, newest first", "flows", 404), c.listVersions)
-	huma.Register(api, op("get-version", http.MethodGet, "/flows/{id}/versions/{version}", "Show the document of a version", "flows", 404), c.getVersion)
+	c.registerVersions(api)
 	c.registerSamples(api)
+	c.registerStepSamples(api)
 
 	document := &huma.Schema{Type: huma.TypeObject, Title: "Flow document", Description: "See GET /api/v1/schemas/flow.json", AdditionalProperties: true}
 	documented(api, http.MethodPost, "/flows", document, mediaJSON, mediaYAML)
@@ -198,6 +198,24 @@ func (c *Console) append(ctx context.Context, ch schemas.Change) error {
 	return nil
 }
 
+// appendTo is append for a flow that exists: a conflict says how it stands now.
+func (c *Console) appendTo(ctx context.Context, ch schemas.Change) error {
+	err := c.append(ctx, ch)
+	if p, ok := errors.AsType[*Problem](err); ok && p.Status == http.StatusConflict {
+		if f := c.opts.Control.Flow(ch.Flow); f != nil && !f.Deleted {
+			p.Revision = f.Revision
+		}
+	}
+	return err
+}
+
+// changedSince answers a change that was made from something older.
+func changedSince(f *schemas.FlowEntry) *Problem {
+	p := problem(http.StatusPreconditionFailed, "read it again and repeat the change", "flow %s was changed since: its ETag is %s now", f.ID, etag(f.Revision))
+	p.Revision = f.Revision
+	return p
+}
+
 func (c *Console) getFlow(_ context.Context, in *flowInput) (*flowOutput, error) {
 	f, err := c.find(in.ID)
 	if err != nil {
@@ -217,8 +235,8 @@ func (c *Console) saveDraft(ctx context.Context, in *draftInput) (*flowOutput, e
 	if err != nil {
 		return nil, err
 	}
-	if in.IfMatch != "" && in.IfMatch != "*" && strings.TrimPrefix(in.IfMatch, "W/") != etag(f.Revision) {
-		return nil, problem(http.StatusPreconditionFailed, "read it again and repeat the change", "flow %s was changed since: its ETag is %s now", f.ID, etag(f.Revision))
+	if !matches(in.IfMatch, f.Revision) {
+		return nil, changedSince(f)
 	}
 	d, err := schemas.ReadFlow(bytes.Clone(in.RawBody))
 	if err != nil {
@@ -234,17 +252,26 @@ func (c *Console) saveDraft(ctx context.Context, in *draftInput) (*flowOutput, e
 			"the document is of flow %q, not of %q", d.Flow.ID, f.ID)
 	}
 	if now := current(f); now == nil || !sameJSON(now, document) {
-		if err := c.append(ctx, schemas.Change{Type: schemas.FlowDrafted, Flow: f.ID, Expect: f.Revision, Document: document}); err != nil {
+		if err := c.appendTo(ctx, schemas.Change{Type: schemas.FlowDrafted, Flow: f.ID, Expect: f.Revision, Document: document}); err != nil {
 			return nil, err
 		}
 	}
 	return c.flowAnswer(c.opts.Control.Flow(f.ID)), nil
 }
 
-func (c *Console) deleteFlow(ctx context.Context, in *flowInput) (*struct{}, error) {
+type deleteInput struct {
+	ID string `path:"id" doc:"The flow's ID"`
+	// Confirm is what a person typed; a page asks for it, a program need not.
+	Confirm string `query:"confirm" doc:"The flow's name, or its ID where it has none: when given, nothing is deleted unless it is right"`
+}
+
+func (c *Console) deleteFlow(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	f, err := c.find(in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if name := c.flow(f, false).Name; in.Confirm != "" && in.Confirm != f.ID && in.Confirm != name {
+		return nil, problem(http.StatusConflict, "write its name as it is: "+strconv.Quote(cmp.Or(name, f.ID)), "flow %s has another name than %q", f.ID, in.Confirm)
 	}
 	if f.State != schemas.Stopped {
 		return nil, problem(http.StatusConflict, "stop it first: POST /api/v1/flows/"+f.ID+"/stop", "flow %s is %s", f.ID, f.State)
@@ -339,49 +366,4 @@ func (c *Console) move(change string) func(context.Context, *flowInput) (*flowOu
 		}
 		return nil, lost
 	}
-}
-
-// Version is a published version as the API lists it.
-type Version struct {
-	Version     int32           `json:"version"`
-	PublishedAt time.Time       `json:"publishedAt"`
-	Document    json.RawMessage `json:"document,omitempty"`
-}
-
-type versionList struct {
-	Body struct {
-		Items []Version `json:"items" nullable:"false"`
-	}
-}
-
-func (c *Console) listVersions(_ context.Context, in *flowInput) (*versionList, error) {
-	f, err := c.find(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &versionList{}
-	out.Body.Items = []Version{}
-	for i := len(f.Versions) - 1; i >= 0; i-- {
-		out.Body.Items = append(out.Body.Items, Version{Version: f.Versions[i].Number, PublishedAt: f.Versions[i].At})
-	}
-	return out, nil
-}
-
-type versionInput struct {
-	ID      string `path:"id" doc:"The flow's ID"`
-	Version int32  `path:"version" minimum:"1"`
-}
-
-type versionOutput struct{ Body Version }
-
-func (c *Console) getVersion(_ context.Context, in *versionInput) (*versionOutput, error) {
-	f, err := c.find(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	v := f.Version(in.Version)
-	if v == nil {
-		return nil, problem(http.StatusNotFound, "GET /api/v1/flows/"+f.ID+"/versions lists those there are", "flow %s has no version %d", f.ID, in.Version)
-	}
-	return &versionOutput{Version{Version: v.Number, PublishedAt: v.At, Document: v.Document}}, nil
 }

@@ -378,3 +378,95 @@ func TestStatsCountWhatHappened(t *testing.T) {
 	}
 	equal(t, "a flow's steps", a.json(t, "perFlow", 0, "steps"), "map[shape:map[succeeded:1]]")
 }
+
+func TestTheRunLogIsFilteredByIDAndOrigin(t *testing.T) {
+	h := newHistory(t)
+	first := h.execution(time.Hour, "pets", "failed", "no", "application/json", `{"petname": "Gromit"}`)
+	second := h.execution(time.Minute, "pets", "succeeded", "", "application/json", `{"petname": "Wallace"}`)
+	again := schemas.NewExecutionID(h.at, 2)
+	h.insert("runlog_executions", "id, flow, status, started_at, replay_of, replay", []any{again.String(), "pets", "succeeded", h.at, first.String(), "r1"})
+	for query, want := range map[string][]schemas.ExecutionID{
+		"id=" + first.String():            {first},
+		"id=" + first.String()[:11]:       {first},
+		"id=" + second.String()[:35]:      {second},
+		"id=" + first.String() + "&q=gro": {first},
+		"id=" + first.String() + "&q=wal": {},
+		"replayOf=" + first.String():      {again},
+		"replay=r1":                       {again},
+		"id=ffff":                         {},
+	} {
+		var list struct{ Items []Execution }
+		if err := json.Unmarshal(h.must(200, "GET", "/api/v1/executions?"+query, "").body, &list); err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for _, x := range list.Items {
+			have = append(have, x.ID)
+		}
+		equal(t, query, have, want)
+	}
+	h.must(400, "GET", "/api/v1/executions?id=nothing", "")
+	h.must(400, "GET", "/api/v1/executions?replayOf=nothing", "")
+}
+
+func TestAFlowCountsWhatEachStepDid(t *testing.T) {
+	h := newHistory(t)
+	for i := range 3 {
+		id := h.execution(time.Duration(i)*time.Minute, "pets", "succeeded", "", "", "")
+		h.insert("runlog_steps", "execution_id, flow, step, attempt, status, started_at, duration_ms",
+			[]any{id.String(), "pets", "shape", uint32(1), "retrying", h.at, 10.0},
+			[]any{id.String(), "pets", "shape", uint32(2), "succeeded", h.at, 20.0},
+			[]any{id.String(), "pets", "handle", uint32(0), "skipped", h.at, 0.0})
+	}
+	h.execution(time.Minute, "other", "succeeded", "", "", "")
+	a := h.must(200, "GET", "/api/v1/flows/pets/stats", "")
+	equal(t, "hooks", a.json(t, "hooks"), 3)
+	equal(t, "executions", a.json(t, "executions"), "map[succeeded:3]")
+	equal(t, "steps", a.json(t, "steps"), "[map[attempts:0 executions:map[skipped:3] meanMs:0 step:handle] map[attempts:6 executions:map[succeeded:3] meanMs:15 step:shape]]")
+	equal(t, "the last half minute", h.must(200, "GET", "/api/v1/flows/pets/stats?since=30s", "").json(t, "hooks"), 1)
+	h.must(404, "GET", "/api/v1/flows/nothing/stats", "")
+	h.must(400, "GET", "/api/v1/flows/pets/stats?since=yesterday", "")
+}
+
+func TestASeriesCountsExecutionsOverTime(t *testing.T) {
+	h := newHistory(t)
+	h.execution(time.Minute, "pets", "succeeded", "", "", "")
+	h.execution(time.Minute, "pets", "failed", "no", "", "")
+	h.execution(3*time.Hour, "other", "succeeded", "", "", "")
+	var day, flow Series
+	if err := json.Unmarshal(h.must(200, "GET", "/api/v1/stats/series?since=24h", "").body, &day); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(h.must(200, "GET", "/api/v1/stats/series?since=24h&flow=pets", "").body, &flow); err != nil {
+		t.Fatal(err)
+	}
+	sum := func(counts []uint64) (n uint64) {
+		for _, c := range counts {
+			n += c
+		}
+		return n
+	}
+	equal(t, "executions, errors, the flow's", fmt.Sprint(sum(day.Executions), sum(day.Errors), sum(flow.Executions)), "3 1 2")
+	if len(day.At) != len(day.Executions) || len(day.At) != len(day.P95Ms) || len(day.At) != len(day.Status["failed"]) || len(day.At) > maxPoints+2 {
+		t.Errorf("the lists are not as long as each other: %d %d %d", len(day.At), len(day.Executions), len(day.P95Ms))
+	}
+	for _, span := range []string{"since=soon", "since=1h&until=2h", "since=100000h"} {
+		h.must(400, "GET", "/api/v1/stats/series?"+span, "")
+	}
+}
+
+func TestTheBacklogIsWhatIsOpenAndUnread(t *testing.T) {
+	h := newHistory(t)
+	h.execution(time.Minute, "pets", "waiting", "", "", "")
+	h.execution(time.Minute, "pets", "succeeded", "", "", "")
+	producer := h.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for range 4 {
+		if err := producer.ProduceSync(t.Context(), &kgo.Record{Topic: schemas.DefaultTopics.Hooks(), Partition: 1, Value: []byte("x")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := h.must(200, "GET", "/api/v1/stats/backlog", "")
+	equal(t, "open", a.json(t, "open"), "map[running:0 waiting:1]")
+	equal(t, "per flow", a.json(t, "openPerFlow"), "map[pets:1]")
+	equal(t, "the runners' lag", a.json(t, "lag", 0), "map[consumer:run records:4 topic:sluice.hooks]")
+}

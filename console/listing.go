@@ -61,7 +61,11 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 	} else if t, ok := moment(in.Until, now); ok && t.Before(now) {
 		end = t
 	}
-	for _, back := range windows {
+	tried := windows
+	if in.ID != "" || in.ReplayOf != "" || in.Replay != "" {
+		tried = windows[len(windows)-1:] // such rows are found by index, whenever they were
+	}
+	for _, back := range tried {
 		last := back == math.MaxInt64
 		var from time.Time
 		if !last {
@@ -130,6 +134,24 @@ func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditio
 		for _, w := range []*conditions{where, inBodies, inErrors} {
 			w.add("toUInt128(id) "+operator+" toUInt128(toUUID(?))", id)
 		}
+	}
+	if in.ID != "" {
+		low, high, ok := idRange(in.ID)
+		if !ok {
+			return nil, problem(http.StatusBadRequest, "give the beginning of an ID: hex digits, with or without hyphens", "no execution's ID begins with %q", in.ID)
+		}
+		byID(">=", low)
+		byID("<=", high)
+	}
+	if in.ReplayOf != "" {
+		id, err := schemas.ParseExecutionID(in.ReplayOf)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, "give an execution's ID", "replayOf: %v", err)
+		}
+		where.add("replay_of = toUUID(?)", id.String())
+	}
+	if in.Replay != "" {
+		where.add("replay = ?", in.Replay)
 	}
 	if in.Cursor != "" {
 		id, err := uuid.Parse(in.Cursor)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,10 +44,17 @@ type live struct {
 }
 
 type listener struct {
-	flow   string // empty: all
-	events chan Execution
+	wants  func(*Execution) bool
+	events chan told
 	// lost is closed when the listener was let go.
 	lost chan struct{}
+}
+
+// told is an execution with when it was said in Kafka, by which a client that
+// lost its connection says how far it was.
+type told struct {
+	Execution
+	at time.Time
 }
 
 type tail struct {
@@ -61,8 +69,8 @@ func newLive(kafka []kgo.Opt, topics schemas.Topics, log *slog.Logger) *live {
 
 // join adds a listener. When it returns, whatever is committed from then on
 // will be told.
-func (l *live) join(ctx context.Context, flow string) (*listener, error) {
-	who := &listener{flow: flow, events: make(chan Execution, listenerQueue), lost: make(chan struct{})}
+func (l *live) join(ctx context.Context, wants func(*Execution) bool) (*listener, error) {
+	who := &listener{wants: wants, events: make(chan told, listenerQueue), lost: make(chan struct{})}
 	l.mu.Lock()
 	l.listeners[who] = struct{}{}
 	t := l.tail
@@ -126,7 +134,7 @@ func (l *live) follow(ctx context.Context, t *tail) {
 				l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
 				return
 			}
-			l.tell(executionOf(&x))
+			l.tell(told{executionOf(&x), r.Timestamp})
 		})
 	}
 }
@@ -157,16 +165,18 @@ func (l *live) begin(ctx context.Context) (*kgo.Client, error) {
 		return nil, fmt.Errorf("finding the end of %s: %w", topic, err)
 	}
 	from := map[int32]kgo.Offset{}
-	ends.Each(func(o kadm.ListedOffset) { from[o.Partition] = kgo.NewOffset().At(o.Offset) })
+	ends.Each(func(o kadm.ListedOffset) {
+		from[o.Partition] = kgo.NewOffset().At(o.Offset)
+	})
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
 	return client, nil
 }
 
-func (l *live) tell(x Execution) {
+func (l *live) tell(x told) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for who := range l.listeners {
-		if who.flow != "" && who.flow != x.Flow {
+		if !who.wants(&x.Execution) {
 			continue
 		}
 		select {
@@ -200,13 +210,23 @@ func executionOf(r *records.ExecutionRecord) Execution {
 }
 
 type liveInput struct {
-	Flow string `query:"flow" doc:"A flow's ID; without it all flows"`
+	Flow        []string `query:"flow" doc:"Flows' IDs; without it all flows"`
+	Status      []string `query:"status" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled" doc:"Only executions that stand like this"`
+	LastEventID string   `header:"Last-Event-ID" doc:"The id of the last event that was seen: what was told since is told again. Browsers send it by themselves"`
+	After       string   `query:"after" doc:"As Last-Event-ID, for clients that cannot set a header"`
+}
+
+// wants reports whether an execution is one of those that are listened for.
+func (in *liveInput) wants(x *Execution) bool {
+	return (len(in.Flow) == 0 || slices.Contains(in.Flow, x.Flow)) && (len(in.Status) == 0 || slices.Contains(in.Status, x.Status))
 }
 
 func (c *Console) registerLive(api huma.API) {
 	o := op("live", http.MethodGet, "/live", "Follow executions as they are committed (server-sent events)", "executions", 503)
 	o.Description = "First comes the event `ready`: whatever is committed from then on is told, as the event `execution` whose data is an " +
-		"execution as GET /executions lists it. A client that does not keep up gets the event `lost` and is let go: list again, and reconnect."
+		"execution as GET /executions lists it. A client that names the last event it saw is told, before `ready`, what it may have missed: some of that " +
+		"it knows already, and each event says how its execution stood then. When that is too much or too long ago, and when a client does not keep up, the event is `lost`: " +
+		"list again; after a `lost` without `ready`, reconnect."
 	execution := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Execution](), true, "Execution")
 	o.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
@@ -214,9 +234,17 @@ func (c *Console) registerLive(api huma.API) {
 		}}},
 	}}}
 	huma.Register(api, o, func(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
-		who, err := c.live.join(ctx, in.Flow)
+		who, err := c.live.join(ctx, in.wants)
 		if err != nil {
 			return nil, c.kafkaReadError(err)
+		}
+		var missed []told
+		gap := false
+		if last := cmp.Or(in.LastEventID, in.After); last != "" {
+			if missed, err = c.live.since(ctx, last, in.wants); err != nil {
+				c.log.Debug("resuming a live stream", "error", err)
+				gap = true
+			}
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			defer c.live.leave(who)
@@ -224,7 +252,7 @@ func (c *Console) registerLive(api huma.API) {
 			hc.SetHeader("Content-Type", "text/event-stream")
 			hc.SetHeader("X-Accel-Buffering", "no") // for a proxy
 			hc.SetStatus(http.StatusOK)
-			c.stream(hc.Context(), w, who)
+			c.stream(hc.Context(), w, who, missed, gap)
 		}}, nil
 	})
 }
@@ -235,7 +263,7 @@ func (c *Console) kafkaReadError(err error) error {
 }
 
 // stream writes events until the client goes away or the console stops.
-func (c *Console) stream(ctx context.Context, w http.ResponseWriter, who *listener) {
+func (c *Console) stream(ctx context.Context, w http.ResponseWriter, who *listener, missed []told, gap bool) {
 	control := http.NewResponseController(w)
 	send := func(format string, args ...any) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(heartbeat))
@@ -243,6 +271,22 @@ func (c *Console) stream(ctx context.Context, w http.ResponseWriter, who *listen
 			return false
 		}
 		return control.Flush() == nil
+	}
+	tell := func(x told) bool {
+		data, err := json.Marshal(x.Execution)
+		if err != nil {
+			c.log.Error("encoding an execution", "error", err)
+			return true
+		}
+		return send("event: execution\nid: %s\ndata: %s\n\n", eventID(x), data)
+	}
+	if gap && !send("event: lost\ndata: {}\n\n") {
+		return
+	}
+	for _, x := range missed {
+		if !tell(x) {
+			return
+		}
 	}
 	if !send("retry: 1000\nevent: ready\ndata: {}\n\n") {
 		return
@@ -252,12 +296,7 @@ func (c *Console) stream(ctx context.Context, w http.ResponseWriter, who *listen
 	for {
 		select {
 		case x := <-who.events:
-			data, err := json.Marshal(x)
-			if err != nil {
-				c.log.Error("encoding an execution", "error", err)
-				continue
-			}
-			if !send("event: execution\nid: %s\ndata: %s\n\n", x.ID, data) {
+			if !tell(x) {
 				return
 			}
 		case <-who.lost:

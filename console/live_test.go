@@ -120,16 +120,59 @@ func TestLiveTellsOfCommittedExecutions(t *testing.T) {
 	equal(t, "its start", first.StartedAt.Format(time.RFC3339Nano), "2023-11-14T22:13:20.000001Z")
 }
 
+func TestALiveClientThatComesBackIsToldWhatItMissed(t *testing.T) {
+	s := newServer(t, nil)
+	producer := s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	say := func(flow string, status records.ExecutionStatus) schemas.ExecutionID {
+		t.Helper()
+		id := schemas.NewExecutionID(time.Now(), 1)
+		if err := producer.ProduceSync(t.Context(), record(t, id, flow, status)).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	succeeded, failed := records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED, records.ExecutionStatus_EXECUTION_STATUS_FAILED
+	seen := told{Execution{ID: say("pets", succeeded).String()}, time.Now()}
+	missed, others := say("pets", failed), say("cats", failed)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v1/live?flow=pets&status=failed", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Last-Event-ID", eventID(seen))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	var text strings.Builder
+	for lines.Scan() && lines.Text() != "event: ready" {
+		text.WriteString(lines.Text() + "\n")
+	}
+	if !strings.Contains(text.String(), missed.String()) {
+		t.Errorf("the client is not told of what it missed: %s", text.String())
+	}
+	if strings.Contains(text.String(), others.String()) || strings.Contains(text.String(), seen.ID) {
+		t.Errorf("the client is told of what it does not listen for: %s", text.String())
+	}
+	for _, unknown := range []string{"x", "1-" + missed.String()} {
+		missed, err := newLive(s.kafka, schemas.DefaultTopics, nil).since(t.Context(), unknown, func(*Execution) bool { return true })
+		if err == nil {
+			t.Errorf("after %q nothing is said to be lost, and %d are told", unknown, len(missed))
+		}
+	}
+}
+
 func TestALiveListenerThatSleepsIsLetGo(t *testing.T) {
 	l := newLive(nil, schemas.DefaultTopics, nil)
 	l.tail = &tail{stop: func() {}, ready: make(chan struct{})}
 	close(l.tail.ready)
-	sleeper, err := l.join(t.Context(), "")
+	sleeper, err := l.join(t.Context(), func(*Execution) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range listenerQueue + 1 {
-		l.tell(Execution{Flow: "pets"}) // never waits
+		l.tell(told{Execution: Execution{Flow: "pets"}}) // never waits
 	}
 	select {
 	case <-sleeper.lost:

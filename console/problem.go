@@ -23,6 +23,8 @@ type Problem struct {
 	Problems schemas.Problems `json:"problems,omitempty" doc:"Where a document is wrong, and what would be right"`
 	// UsedBy are the flows that stand in the way of a delete.
 	UsedBy []string `json:"usedBy,omitempty" doc:"Flows that stand in the way"`
+	// Revision is how the thing stands that somebody else changed meanwhile.
+	Revision int64 `json:"revision,omitempty" doc:"The revision that the thing has now, when somebody else changed it"`
 }
 
 // Error is the detail and the remedy.

@@ -39,6 +39,7 @@ func (c *Console) routes() http.Handler {
 	c.registerReplays(api)
 	c.registerQuery(api)
 	c.registerStats(api)
+	c.registerCounters(api)
 	c.registerLive(api)
 	c.registerDoctor(api)
 

@@ -19,7 +19,7 @@ import (
 
 // Sample is data that a flow can be tried with.
 type Sample struct {
-	Step string          `json:"step" doc:"Where it stands: trigger"`
+	Step string          `json:"step" doc:"Where it stands: trigger, or a step's ID"`
 	Data json.RawMessage `json:"data" doc:"The body, as expressions see it; of one that is cut, its text"`
 
 	// What follows is of samples that were sent to a URL.
@@ -206,8 +206,15 @@ func (c *Console) listSamples(ctx context.Context, in *flowInput) (*sampleList, 
 	out := &sampleList{}
 	out.Body.Items = []Sample{}
 	var document schemas.Flow
-	if json.Unmarshal(current(f), &document) == nil && len(document.Trigger.Sample) > 0 {
-		out.Body.Items = append(out.Body.Items, Sample{Step: "trigger", Data: document.Trigger.Sample})
+	if json.Unmarshal(current(f), &document) == nil {
+		if len(document.Trigger.Sample) > 0 {
+			out.Body.Items = append(out.Body.Items, Sample{Step: triggerSample, Data: document.Trigger.Sample})
+		}
+		for i := range document.Steps {
+			if s := &document.Steps[i]; len(s.Sample) > 0 {
+				out.Body.Items = append(out.Body.Items, Sample{Step: s.ID, Data: s.Sample})
+			}
+		}
 	}
 	if c.opts.Seal == nil {
 		return out, nil

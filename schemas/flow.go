@@ -85,6 +85,7 @@ type Step struct {
 	Timeout    Duration        `json:"timeout,omitempty"`
 	Retry      *Retry          `json:"retry,omitempty"`
 	OnUnknown  string          `json:"onUnknown,omitempty"` // retry (default), fail or hold
+	Sample     json.RawMessage `json:"sample,omitempty"`    // an output it once had, for the designer
 }
 
 // Retry is how often, how soon and after which failures a step is tried again.
