@@ -23,6 +23,8 @@ type Checks struct {
 	Mapping    *mapping.Engine
 	// Credentials says which connector a credential is of.
 	Credentials func(id string) (uses string, ok bool)
+	// Types says which type a credential is of; nil: not known.
+	Types func(id string) (typ string, ok bool)
 }
 
 // Component reports whether there is a component, and whether it is a trigger.
@@ -88,17 +90,31 @@ func (e *expressionError) Unwrap() error { return e.cause }
 // Credential says which connector a credential is of.
 func (c Checks) Credential(id string) (string, bool) { return c.Credentials(id) }
 
+// CredentialType says which type a credential is of (schemas.CredentialTypes).
+func (c Checks) CredentialType(id string) (string, bool) {
+	if c.Types == nil {
+		return "", false
+	}
+	return c.Types(id)
+}
+
 // CheckDocuments checks documents that belong together: a flow may use a
 // credential that comes with it. It returns everything that is wrong, with the
 // places in the files the documents were read from.
 func CheckDocuments(documents []*schemas.Document, checks Checks) schemas.Problems {
-	brought := map[string]string{}
+	brought, types := map[string]string{}, map[string]string{}
 	for _, d := range documents {
 		if d.Credential != nil {
-			brought[d.Credential.ID] = d.Credential.Uses
+			brought[d.Credential.ID], types[d.Credential.ID] = d.Credential.Uses, d.Credential.Type
 		}
 	}
-	known := checks.Credentials
+	known, knownType := checks.Credentials, checks.CredentialType
+	checks.Types = func(id string) (string, bool) {
+		if typ, ok := types[id]; ok {
+			return typ, true
+		}
+		return knownType(id)
+	}
 	checks.Credentials = func(id string) (string, bool) {
 		if uses, ok := brought[id]; ok {
 			return uses, true

@@ -280,12 +280,21 @@ func (c *Console) deleteFlow(ctx context.Context, in *deleteInput) (*struct{}, e
 }
 
 func (c *Console) checks() Checks {
-	return Checks{Components: c.opts.Components, Mapping: c.opts.Mapping, Credentials: func(id string) (string, bool) {
-		if e := c.opts.Control.Credential(id); e != nil {
-			return e.Uses, true
-		}
-		return "", false
-	}}
+	return Checks{
+		Components: c.opts.Components, Mapping: c.opts.Mapping,
+		Credentials: func(id string) (string, bool) {
+			if e := c.opts.Control.Credential(id); e != nil {
+				return e.Uses, true
+			}
+			return "", false
+		},
+		Types: func(id string) (string, bool) {
+			if e := c.opts.Control.Credential(id); e != nil {
+				return e.Type, true
+			}
+			return "", false
+		},
+	}
 }
 
 func (c *Console) publish(ctx context.Context, in *flowInput) (*flowOutput, error) {

@@ -37,6 +37,12 @@ type CredentialChecks interface {
 	CheckCredential(uses, typ string, values map[string]string) error
 }
 
+// CredentialTypes is what a Checks may know besides.
+type CredentialTypes interface {
+	// CredentialType is a credential's type, such as github.
+	CredentialType(id string) (typ string, ok bool)
+}
+
 // Check says what is wrong with a document that its schema cannot know:
 // references, the graph, components, expressions, and what this version cannot
 // run. It is empty when the document can be published. It reads nothing but
@@ -85,6 +91,8 @@ func (c *checker) flow() {
 		c.add(path{}.member("dedupe").member("window"), fmt.Sprintf("the window is %s, and deliveries are remembered for %s at most", time.Duration(d.Window), MaxDedupeWindow), "write 168h or less")
 	}
 
+	c.dedupe()
+
 	trigger := path{}.member("trigger")
 	c.component(trigger.member("uses"), flow.Trigger.Uses, true)
 	c.hasCredential(trigger.member("credential"), flow.Trigger.Credential, flow.Trigger.Uses)
@@ -108,6 +116,32 @@ func (c *checker) flow() {
 			continue
 		}
 		c.add(p, "the steps form a cycle: "+strings.Join(cycle.names, " → "), "take one of them out of after")
+	}
+}
+
+// dedupe wants a key, or a provider that gives one.
+func (c *checker) dedupe() {
+	d := c.d.Flow.Dedupe
+	if d == nil || d.Key != "" && d.Preset == "" {
+		return
+	}
+	p := path{}.member("dedupe")
+	remedy := "write " + c.d.in.write("key", "=body.id") + ", or the provider as preset: " + strings.Join(DeliveryPresets(), ", ")
+	switch {
+	case d.Key != "":
+		c.add(p.member("preset"), "there is a key, and a provider whose delivery ID is to be the key", "leave one of them out")
+	case d.Preset != "":
+	case c.d.Flow.Trigger.Credential == "":
+		c.add(p, "the key is missing, and without a credential no provider is known whose delivery ID it could be", remedy)
+	default:
+		types, ok := c.c.(CredentialTypes)
+		if !ok {
+			return
+		}
+		kind, known := types.CredentialType(c.d.Flow.Trigger.Credential)
+		if _, gives := DeliveryID(kind); known && !gives {
+			c.add(p, "the key is missing, and senders with a credential of type "+kind+" give their deliveries no ID", remedy)
+		}
 	}
 }
 

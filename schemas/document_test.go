@@ -52,6 +52,8 @@ func (c catalog) ComponentNames() []string {
 	return names
 }
 
+func (c catalog) CredentialType(string) (string, bool) { return "basic", true }
+
 func (c catalog) CheckInput(component string, input json.RawMessage) error {
 	return c.inputs[component].CheckConstants(input)
 }

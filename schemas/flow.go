@@ -65,7 +65,10 @@ const MaxDedupeWindow = 7 * 24 * time.Hour
 
 // Dedupe says which hooks are deliveries of the same event.
 type Dedupe struct {
-	Key    string   `json:"key"`
+	Key string `json:"key,omitempty"` // an expression; empty: the provider's delivery ID
+	// Preset is the provider whose delivery ID is the key, by the name of its
+	// credential type; empty: the type of the trigger's credential.
+	Preset string   `json:"preset,omitempty"`
 	Window Duration `json:"window,omitempty"`
 }
 

@@ -24,7 +24,7 @@ const (
 
 // dedupe is a flow's schemas.Dedupe made ready.
 type dedupe struct {
-	key    *mapping.Expression
+	key    *mapping.Expression // nil: the delivery ID of the provider whose credential the trigger has
 	window time.Duration
 }
 
@@ -53,8 +53,8 @@ func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}}
 
 // keyOf evaluates a flow's key for a hook. A hook without a key, and one whose
 // key cannot be evaluated, is no duplicate of anything.
-func (d *dedupe) keyOf(ctx context.Context, h *loadedHook, p *plan) (delivery, bool) {
-	value, defined, err := d.key.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool) {
+	value, defined, err := expression.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 	if err != nil || !defined || value == nil || value == "" {
 		return delivery{}, false
 	}
@@ -77,7 +77,14 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (s
 	if err != nil || plan.dedupe == nil {
 		return schemas.ExecutionID{}, false // it fails when it starts, and says why
 	}
-	key, ok := plan.dedupe.keyOf(ctx, h, plan)
+	expression := plan.dedupe.key
+	if expression == nil {
+		expression = s.deliveryID(version.Flow.Trigger.Credential)
+	}
+	if expression == nil {
+		return schemas.ExecutionID{}, false // nobody gives its deliveries an ID
+	}
+	key, ok := keyOf(ctx, expression, h, plan)
 	if !ok {
 		return schemas.ExecutionID{}, false
 	}
@@ -90,6 +97,32 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (s
 	p.deliveries.order = append(p.deliveries.order, key)
 	s.marks = append(s.marks, s.mark(p, h.Flow, key, entry))
 	return schemas.ExecutionID{}, false
+}
+
+// deliveryID is the expression of a provider's delivery ID, by a credential of
+// its type; nil: it gives none.
+func (s *session) deliveryID(credential string) *mapping.Expression {
+	entry := s.opts.Catalog.Credential(credential)
+	if entry == nil {
+		return nil
+	}
+	text, ok := schemas.DeliveryID(entry.Type)
+	if !ok {
+		return nil
+	}
+	if known := s.deliveryIDs[text]; known != nil {
+		return known
+	}
+	compiled, err := s.opts.Mapping.Compile(text)
+	if err != nil { // of our own table: a test compiles all of it
+		s.log.Error("compiling a provider's delivery ID", "type", entry.Type, "error", err)
+		return nil
+	}
+	if s.deliveryIDs == nil {
+		s.deliveryIDs = map[string]*mapping.Expression{}
+	}
+	s.deliveryIDs[text] = compiled
+	return compiled
 }
 
 // mark is the record of an event that was seen: flow ID and hash as the key,

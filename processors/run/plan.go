@@ -85,8 +85,10 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 	var err error
 	if d := v.Flow.Dedupe; d != nil {
 		p.dedupe = &dedupe{window: cmp.Or(time.Duration(d.Window), defaultDedupeWindow)}
-		if p.dedupe.key, err = engine.Compile(strings.TrimPrefix(d.Key, "=")); err != nil {
-			return nil, fmt.Errorf("dedupe: reading its key: %w", err)
+		if key, ok := d.KeyExpression(""); ok { // otherwise the trigger's credential says
+			if p.dedupe.key, err = engine.Compile(key); err != nil {
+				return nil, fmt.Errorf("dedupe: reading its key: %w", err)
+			}
 		}
 	}
 	if p.order, err = newOrder(v.Flow, engine); err != nil {

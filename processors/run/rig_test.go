@@ -328,8 +328,13 @@ func (c *catalog) Flow(id string) *schemas.FlowEntry {
 	return c.fold.Flow(id)
 }
 
-func (c *catalog) Credential(string) *schemas.CredentialEntry { return nil }
-func (c *catalog) Secret(string) map[string]string            { return nil }
+func (c *catalog) Credential(id string) *schemas.CredentialEntry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fold.Credential(id)
+}
+
+func (c *catalog) Secret(string) map[string]string { return nil }
 func (c *catalog) Replay(id string) *schemas.ReplayEntry {
 	c.mu.Lock()
 	defer c.mu.Unlock()

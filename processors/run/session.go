@@ -56,6 +56,8 @@ type session struct {
 	notBefore  time.Time       // when to try again after an abort
 	stale      map[string]bool // flows with a place given back
 
+	deliveryIDs map[string]*mapping.Expression // of schemas.DeliveryID, by their text
+
 	jobs    sync.WaitGroup
 	jobCtx  context.Context
 	stop    context.CancelFunc
