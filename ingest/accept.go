@@ -165,7 +165,7 @@ func (e *Edge) Accept(ctx context.Context, flowID, requestID string) (schemas.Ex
 	if r.upload != nil {
 		r.upload.end()
 	}
-	e.bodies.release(r.held)
+	e.letGo(r)
 	defer e.producer.release(r.delivery)
 	switch {
 	case refusal == notRunning:

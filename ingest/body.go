@@ -74,10 +74,9 @@ func (e *Edge) readBody(r *request) *refusal {
 	if cap(body) < size {
 		body = make([]byte, 0, size)
 	}
-	if !e.bodies.take(cap(body)) {
-		return buffersFull
+	if refusal := e.hold(r, cap(body)); refusal != nil {
+		return refusal
 	}
-	r.held = cap(body)
 	for len(body) != length {
 		if len(body) == cap(body) {
 			// One byte more than the limit tells a chunked body that is too large.
@@ -88,10 +87,9 @@ func (e *Edge) readBody(r *request) *refusal {
 			if len(body) > limit {
 				return tooLarge()
 			}
-			if !e.bodies.take(more - cap(body)) {
-				return buffersFull
+			if refusal := e.hold(r, more-cap(body)); refusal != nil {
+				return refusal
 			}
-			r.held += more - cap(body)
 			body = append(make([]byte, 0, more), body...)
 		}
 		n, err := stream.Read(body[len(body):cap(body)])

@@ -74,6 +74,11 @@ type Options struct {
 	MaxBufferedRecords int // hooks that wait for Kafka, default 50,000
 	MaxBufferedBytes   int // bodies being read, and again bodies that wait for Kafka; default 128 MiB
 
+	// MaxFlowBytes is how much of the memory for bodies one flow may hold, from
+	// the reading until Kafka has its hooks; default a quarter of MaxBufferedBytes,
+	// and at least two of the largest bodies.
+	MaxFlowBytes int
+
 	ReadTimeout  time.Duration // for headers and the body's first 8 KiB, default 15 s; the rest must come at 64 KiB/s or faster
 	WriteTimeout time.Duration // for an answer, default 15 s
 	IdleTimeout  time.Duration // between two requests of a connection, default 60 s
@@ -111,6 +116,7 @@ func (o Options) withDefaults() Options {
 	number(&o.MaxConnections, 20_000)
 	number(&o.MaxBufferedRecords, 50_000)
 	number(&o.MaxBufferedBytes, 128<<20)
+	number(&o.MaxFlowBytes, max(o.MaxBufferedBytes/4, 2*o.MaxBody))
 	number(&o.RejectedPerFlow, 50)
 	number(&o.RejectedFlows, 500)
 	duration(&o.ReadTimeout, 15*time.Second)

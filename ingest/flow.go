@@ -9,7 +9,7 @@ import (
 )
 
 // flow is a flow that accepts hooks, with all that can be made ready before a
-// request comes. It is immutable but for the rate, and made anew when the flow
+// request comes. It is immutable but for rate and room, and made anew when the flow
 // or its credential changes.
 type flow struct {
 	entry      *schemas.FlowEntry
@@ -24,6 +24,7 @@ type flow struct {
 	otherMethod *refusal
 	origins     []string // whose pages may send
 	rate        *rate
+	room        *budget // memory for its bodies
 	answer      answer
 	handshake   handshake         // of the credential's provider
 	values      map[string]string // of the credential, for the handshake
@@ -59,6 +60,11 @@ func (e *Edge) flow(id []byte) *flow {
 	f := newFlow(entry, version.Flow, credential, secret, &e.options)
 	if old != nil && f.rate.same(old.rate) {
 		f.rate = old.rate // publishing must not hand out a fresh allowance
+	}
+	if old != nil {
+		f.room = old.room
+	} else {
+		f.room = &budget{limit: int64(e.options.MaxFlowBytes)}
 	}
 	e.flows.Store(entry.ID, f)
 	return f

@@ -47,7 +47,7 @@ func (e *Edge) hook(c *fiber.Ctx) error {
 	if r.upload != nil {
 		r.upload.end()
 	}
-	e.bodies.release(r.held)
+	e.letGo(&r)
 	switch {
 	case refusal != nil:
 		e.refuse(&r, refusal)

@@ -28,7 +28,7 @@ func (e *Edge) sample(c *fiber.Ctx) error {
 	r.id = schemas.NewExecutionID(r.began, 0)
 	r.idText = r.id.String()
 	refusal := e.takeSample(&r)
-	e.bodies.release(r.held)
+	e.letGo(&r)
 	if refusal != nil {
 		e.refuse(&r, refusal)
 	} else {
@@ -128,27 +128,62 @@ func (e *Edge) beginning(r *request, most int) (kept []byte, size int64, no *ref
 	if err := http.Conn().SetReadDeadline(r.began.Add(e.options.ReadTimeout + time.Duration(slowest)*time.Second/minRate)); err != nil {
 		return nil, 0, slow(err)
 	}
-	if !e.bodies.take(most) {
-		return nil, 0, buffersFull
+	if no := e.hold(r, most); no != nil {
+		return nil, 0, no
 	}
-	r.held += most
+	wire := &counted{from: stream}
+	var body io.Reader = wire
+	list, known := encodings(&http.Request.Header)
+	if known && len(list) > 0 {
+		if no := e.hold(r, len(list)*decoderMemory); no != nil {
+			return nil, 0, no
+		}
+		decoded, release, err := decode(wire, list)
+		defer release()
+		if err != nil {
+			return nil, 0, notDecoded
+		}
+		body = decoded
+	}
 	var buffer bytes.Buffer
-	size, err := io.CopyN(&buffer, stream, int64(most))
+	size, err := io.CopyN(&buffer, body, int64(most))
 	if err == nil {
 		var rest int64
-		rest, err = io.CopyN(io.Discard, stream, limit+1-size)
+		rest, err = io.CopyN(io.Discard, body, limit+1-size)
 		size += rest
 	}
+	// What comes behind is the sender's still.
+	_, rest := io.CopyN(io.Discard, wire, limit+1-wire.n)
 	switch {
-	case size > limit:
+	case size > limit || wire.n > limit:
 		return nil, size, tooLarge
+	case wire.err != nil:
+		return nil, size, slow(wire.err)
 	case err != nil && !errors.Is(err, io.EOF):
-		return nil, size, slow(err)
-	case length >= 0 && size < length:
+		return nil, size, notDecoded
+	case rest != nil && !errors.Is(rest, io.EOF):
+		return nil, size, slow(rest)
+	case length >= 0 && wire.n < length:
 		return nil, size, slow(io.ErrUnexpectedEOF)
 	}
-	r.body = buffer.Bytes()
+	r.body, r.read = buffer.Bytes(), true
 	return r.body, size, nil
+}
+
+// counted counts what is read, and keeps what went wrong.
+type counted struct {
+	from io.Reader
+	n    int64
+	err  error
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
 }
 
 // maxFile is the largest body, in bytes, of which a sample is taken.

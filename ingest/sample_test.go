@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"net/http"
 	"strings"
@@ -116,6 +117,25 @@ func TestASamplesURLIsGoodForTenMinutesAndCannotBeMadeUp(t *testing.T) {
 	}
 	if capture := sampleOf(t, reader, ticket); capture != nil {
 		t.Errorf("a made-up token kept %+v", capture)
+	}
+}
+
+func TestAnEncodedSampleIsDecoded(t *testing.T) {
+	w, tokens, reader := sampling(t)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(`{"a":1}`))
+	z.Close()
+	ticket := schemas.NewSampleTicket("f", time.Now())
+	if r := w.send("POST", "/sample/"+ticket.Token(tokens), zipped.String(), "Content-Encoding: gzip"); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if got := sampleOf(t, reader, ticket); got == nil || string(got.Body) != `{"a":1}` || !got.Whole {
+		t.Errorf("kept as %+v", got)
+	}
+	broken := schemas.NewSampleTicket("f", time.Now())
+	if r := w.send("POST", "/sample/"+broken.Token(tokens), "no gzip", "Content-Encoding: gzip"); r.status != 400 {
+		t.Errorf("of a broken one: %d %s", r.status, r.body)
 	}
 }
 

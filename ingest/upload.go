@@ -155,10 +155,9 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 	if buffered, ok := e.options.Blobs.(interface{ Buffered() int }); ok {
 		memory += buffered.Buffered()
 	}
-	if !e.bodies.take(memory) {
-		return buffersFull
+	if refusal := e.hold(r, memory); refusal != nil {
+		return refusal
 	}
-	r.held += memory
 
 	u := &upload{
 		edge: e, kind: r.kind, limit: limit, sum: sha256.New(), buffer: r.delivery.body[:0],
