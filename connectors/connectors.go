@@ -48,6 +48,7 @@ type Connector struct {
 	Name        string           `json:"name"`  // lower case, "petstore"
 	Title       string           `json:"title"` // "Petstore API"
 	Summary     string           `json:"summary,omitempty"`
+	Imported    bool             `json:"imported,omitempty"`    // made from a document while the program runs
 	Credentials []CredentialType `json:"credentials,omitempty"` // the types a credential of this connector can have
 	Components  []Component      `json:"components"`
 }

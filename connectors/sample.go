@@ -30,7 +30,7 @@ func SampleOf(schema json.RawMessage) json.RawMessage {
 	if d.Decode(&root) != nil {
 		return json.RawMessage("null")
 	}
-	g := &sampler{root: root, left: maxSampleValues}
+	g := &sampler{root: root, left: maxSampleValues, within: map[string]bool{}}
 	v, _ := g.value(root, 0)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -49,8 +49,9 @@ const (
 )
 
 type sampler struct {
-	root any
-	left int
+	root   any
+	left   int
+	within map[string]bool // references that are being followed
 }
 
 // value makes a value; ok is false where the bounds leave none.
@@ -61,6 +62,13 @@ func (g *sampler) value(node any, depth int) (v any, ok bool) {
 	s, isObject := node.(map[string]any)
 	if !isObject {
 		return nil, true
+	}
+	if ref, ok := s["$ref"].(string); ok {
+		if g.within[ref] {
+			return nil, false // it leads back to itself
+		}
+		g.within[ref] = true
+		defer delete(g.within, ref)
 	}
 	s = g.resolved(s)
 	if s == nil {
@@ -91,7 +99,7 @@ func (g *sampler) value(node any, depth int) (v any, ok bool) {
 	}
 	switch typeOf(s) {
 	case "object":
-		return g.object(s, depth), true
+		return g.object(s, depth)
 	case "array":
 		return g.list(s, depth), true
 	case "string":
@@ -179,8 +187,9 @@ func typeOf(s map[string]any) string {
 	return ""
 }
 
-func (g *sampler) object(s map[string]any, depth int) map[string]any {
-	made := map[string]any{}
+// object makes one; ok is false where something that is required cannot be made.
+func (g *sampler) object(s map[string]any, depth int) (made map[string]any, ok bool) {
+	made, ok = map[string]any{}, true
 	properties, _ := s["properties"].(map[string]any)
 	required := map[string]bool{}
 	list, _ := s["required"].([]any)
@@ -204,16 +213,19 @@ func (g *sampler) object(s map[string]any, depth int) map[string]any {
 		if p, ok := properties[name].(map[string]any); ok && p["writeOnly"] == true {
 			continue // a secret is no sample
 		}
-		if v, ok := g.value(properties[name], depth+1); ok || required[name] {
+		switch v, possible := g.value(properties[name], depth+1); {
+		case possible:
 			made[name] = v
+		case required[name]:
+			ok = false
 		}
 	}
 	for name := range required {
-		if _, ok := properties[name]; !ok {
+		if _, described := properties[name]; !described {
 			made[name] = "text"
 		}
 	}
-	return made
+	return made, ok
 }
 
 func (g *sampler) list(s map[string]any, depth int) []any {

@@ -16,7 +16,11 @@ type Set struct {
 	own     []Connector
 	current atomic.Pointer[index]
 	extend  sync.Mutex
+	changes atomic.Int64
 }
+
+// Changes counts how often the set was extended: whoever keeps a component looks again when it differs.
+func (s *Set) Changes() int64 { return s.changes.Load() }
 
 // index is what readers see; it is replaced, never changed.
 type index struct {
@@ -83,6 +87,7 @@ func (s *Set) Extend(more ...Connector) error {
 		}
 	}
 	s.current.Store(x)
+	s.changes.Add(1)
 	return errors.Join(faults...)
 }
 

@@ -63,6 +63,8 @@ type Connector struct {
 	Name        string           `json:"name"`
 	Title       string           `json:"title"`
 	Summary     string           `json:"summary,omitempty"`
+	Imported    bool             `json:"imported,omitempty" doc:"Made from a document by POST /components/import"`
+	Source      string           `json:"source,omitempty" doc:"Where an imported one is from"`
 	Credentials []CredentialType `json:"credentials" nullable:"false"`
 	Components  []Component      `json:"components" nullable:"false"`
 }
@@ -86,6 +88,9 @@ func (c *Console) listComponents(_ context.Context, in *componentsInput) (*conne
 		}
 		whole := in.Connector != "" || c.opts.Components.Builtin(connector.Name)
 		shown := Connector{Name: connector.Name, Title: connector.Title, Summary: connector.Summary, Credentials: []CredentialType{}, Components: []Component{}}
+		if e := c.opts.Control.Connector(connector.Name); e != nil {
+			shown.Imported, shown.Source = true, e.Source
+		}
 		for i := range connector.Credentials {
 			t := &connector.Credentials[i]
 			kind := CredentialType{Name: t.Name, Title: t.Title, Summary: t.Summary, Schema: t.Schema, Verifiable: t.Verify != nil}

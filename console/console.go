@@ -53,6 +53,8 @@ type Options struct {
 	Mapping    *mapping.Engine
 	// Env is what verifying a credential and trying a step may use of the world.
 	Env connectors.Env
+	// Documents reads OpenAPI documents by URL: a guarded client that takes large answers. Nil: Env's.
+	Documents *http.Client
 	// OAuth opens credentials of OAuth 2; nil makes one over Control.
 	OAuth *oauth.Tokens
 
@@ -122,6 +124,9 @@ func New(opts Options) *Console {
 	}
 	if opts.Topics.Prefix == "" {
 		opts.Topics = schemas.DefaultTopics
+	}
+	if opts.Documents == nil {
+		opts.Documents = opts.Env.HTTP
 	}
 	if opts.OAuth == nil {
 		opts.OAuth = oauth.New(opts.Control, opts.Env)

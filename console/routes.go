@@ -34,6 +34,7 @@ func (c *Console) routes() http.Handler {
 	c.registerRejected(api)
 	c.registerCredentials(api)
 	c.registerComponents(api)
+	c.registerImport(api)
 	c.registerExecutions(api)
 	c.registerCommands(api)
 	c.registerReplays(api)

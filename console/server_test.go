@@ -22,6 +22,7 @@ import (
 	"sluice/connectors"
 	"sluice/connectors/all"
 	"sluice/connectors/mapping"
+	"sluice/connectors/openapi"
 	"sluice/connectors/outgoing"
 	"sluice/schemas"
 	"sluice/schemas/control"
@@ -74,12 +75,12 @@ func newServer(t *testing.T, change func(*Options)) *server {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.log = control.New(control.Options{Topics: schemas.DefaultTopics, Kafka: s.kafka, Cipher: cipher, Logger: slog.New(slog.DiscardHandler)})
-	if err := s.log.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
 	set, err := all.New()
 	if err != nil {
+		t.Fatal(err)
+	}
+	s.log = control.New(control.Options{Topics: schemas.DefaultTopics, Kafka: s.kafka, Cipher: cipher, Logger: slog.New(slog.DiscardHandler), Connectors: extends(set)})
+	if err := s.log.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -106,6 +107,19 @@ func newServer(t *testing.T, change func(*Options)) *server {
 		}
 	})
 	return s
+}
+
+// extends makes imported connectors known, as the program does.
+func extends(set *connectors.Set) func([]*schemas.ConnectorEntry) {
+	return func(imported []*schemas.ConnectorEntry) {
+		var list []connectors.Connector
+		for _, e := range imported {
+			if d, err := openapi.Unpack(e.Data); err == nil {
+				list = append(list, d.Connector())
+			}
+		}
+		_ = set.Extend(list...)
+	}
 }
 
 func (s *server) client(opts ...kgo.Opt) *kgo.Client {

@@ -18,6 +18,8 @@ const (
 	FlowDeleted       = "flow.deleted"
 	CredentialSaved   = "credential.saved" // Credential; the values are in the topic secrets
 	CredentialDeleted = "credential.deleted"
+	ConnectorImported = "connector.imported" // Connector
+	ConnectorRemoved  = "connector.removed"
 	ReplayCreated     = "replay.created"  // Replay
 	ReplaySelected    = "replay.selected" // ReplayID, Total: its hooks are found, and sending begins
 	ReplayPaused      = "replay.paused"
@@ -43,6 +45,7 @@ type Change struct {
 	Flow       string          `json:"flow,omitempty"`
 	Document   json.RawMessage `json:"document,omitempty"`
 	Credential *Credential     `json:"credential,omitempty"`
+	Connector  *Connector      `json:"connector,omitempty"`
 	Replay     *Replay         `json:"replay,omitempty"`
 	ReplayID   string          `json:"replayId,omitempty"`
 	Total      int64           `json:"total,omitempty"`
@@ -128,12 +131,30 @@ type CredentialEntry struct {
 	ChangedAt time.Time
 }
 
-// Catalog is every flow, credential and replay: the fold of the control log. The zero
+// Connector is a connector that was made of a document while the program runs.
+type Connector struct {
+	Name   string `json:"name"`
+	Source string `json:"source,omitempty"` // where the document was from, for people
+	Format string `json:"format,omitempty"` // of Data: "openapi"
+	// Data is the connector's definition, as its package writes it, gzipped.
+	Data []byte `json:"data,omitempty"`
+}
+
+// ConnectorEntry is an imported connector as the control log has it; immutable.
+type ConnectorEntry struct {
+	Connector
+	Revision  int64
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// Catalog is every flow, credential, imported connector and replay: the fold of the control log. The zero
 // Catalog is empty and ready. It is not safe for concurrent use; its entries
 // are immutable and may be shared.
 type Catalog struct {
 	flows       map[string]*FlowEntry
 	credentials map[string]*CredentialEntry
+	connectors  map[string]*ConnectorEntry
 	replays     map[string]*ReplayEntry
 }
 
@@ -163,6 +184,15 @@ func (c *Catalog) Credentials() []*CredentialEntry {
 	return all
 }
 
+// Connectors lists the imported connectors, by name.
+func (c *Catalog) Connectors() []*ConnectorEntry {
+	var all []*ConnectorEntry
+	for _, name := range slices.Sorted(maps.Keys(c.connectors)) {
+		all = append(all, c.connectors[name])
+	}
+	return all
+}
+
 // Apply folds one change, read at an offset of the control log, and reports
 // whether it was applied. A change that lost a race, makes no sense (starting
 // what was never published), or cannot be read, changes nothing. It is pure:
@@ -175,6 +205,8 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 	switch ch.Type {
 	case CredentialSaved, CredentialDeleted:
 		return c.applyCredential(offset, ch)
+	case ConnectorImported, ConnectorRemoved:
+		return c.applyConnector(offset, ch)
 	case ReplayCreated, ReplaySelected, ReplayPaused, ReplayResumed, ReplayCancelled, ReplayFinished, ReplayAborted, ReplayFailed:
 		return c.applyReplay(offset, ch)
 	}
@@ -269,6 +301,29 @@ func (c *Catalog) applyCredential(offset int64, ch *Change) bool {
 		e.CreatedAt = old.CreatedAt
 	}
 	c.credentials[e.ID] = e
+	return true
+}
+
+func (c *Catalog) applyConnector(offset int64, ch *Change) bool {
+	if ch.Connector == nil || ch.Connector.Name == "" {
+		return false
+	}
+	if c.connectors == nil {
+		c.connectors = map[string]*ConnectorEntry{}
+	}
+	old := c.connectors[ch.Connector.Name]
+	if expected(old != nil, func() int64 { return old.Revision }) != ch.Expect {
+		return false
+	}
+	if ch.Type == ConnectorRemoved {
+		delete(c.connectors, ch.Connector.Name)
+		return old != nil
+	}
+	e := &ConnectorEntry{Connector: *ch.Connector, Revision: offset + 1, CreatedAt: ch.At, ChangedAt: ch.At}
+	if old != nil {
+		e.CreatedAt = old.CreatedAt
+	}
+	c.connectors[e.Name] = e
 	return true
 }
 

@@ -68,6 +68,11 @@ func (s *session) apply(o Options, files []string, publish, start bool) error {
 	if err != nil {
 		return fmt.Errorf("loading the connectors: %w", err)
 	}
+	if away == nil {
+		if err := s.imported(set); err != nil {
+			return err
+		}
+	}
 	for _, p := range console.CheckDocuments(documents, console.Checks{Components: set, Mapping: o.Mapping(), Credentials: known}) {
 		if away != nil && (p.Path == "credential" || strings.HasSuffix(p.Path, "/credential")) {
 			continue // whether the server has it cannot be known

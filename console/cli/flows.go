@@ -76,11 +76,11 @@ func moveCommands() []*cobra.Command {
 }
 
 func deleteCommand() *cobra.Command {
-	c := &cobra.Command{Use: "delete", Short: "Delete a flow or a credential"}
+	c := &cobra.Command{Use: "delete", Short: "Delete a flow, a credential or an imported connector"}
 	c.RunE = func(*cobra.Command, []string) error {
-		return UsageError(fmt.Errorf("say what to delete: flow or credential, and its ID"))
+		return UsageError(fmt.Errorf("say what to delete: flow, credential or connector, and its ID"))
 	}
-	for _, kind := range []string{"flow", "credential"} {
+	for _, kind := range []string{"flow", "credential", "connector"} {
 		c.AddCommand(connected(&cobra.Command{Use: kind + " ID", Short: "Delete a " + kind, Args: cobra.ExactArgs(1)}, func(s *session, args []string) error {
 			id := args[0]
 			if kind == "flow" {
@@ -90,7 +90,11 @@ func deleteCommand() *cobra.Command {
 				}
 				id = f.ID
 			}
-			if _, err := s.call(s.cmd.Context(), http.MethodDelete, "/"+kind+"s/"+url.PathEscape(id), nil, "", nil); err != nil {
+			path := "/" + kind + "s/"
+			if kind == "connector" {
+				path = "/components/import/"
+			}
+			if _, err := s.call(s.cmd.Context(), http.MethodDelete, path+url.PathEscape(id), nil, "", nil); err != nil {
 				return err
 			}
 			if s.json {

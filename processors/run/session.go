@@ -42,6 +42,7 @@ type session struct {
 	partitions map[int32]*partition
 	flows      map[string]*flowQueue
 	plans      map[planKey]*plan
+	planned    int64 // of which changes of the components
 	timers     timers
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
@@ -411,6 +412,10 @@ func (s *session) prepare(e *execution) error {
 }
 
 func (s *session) planFor(flow string, version int32) (*plan, error) {
+	if now := s.opts.Components.Changes(); now != s.planned {
+		s.planned = now // a connector was imported anew
+		clear(s.plans)
+	}
 	key := planKey{flow: flow, version: version}
 	if p := s.plans[key]; p != nil {
 		return p, nil

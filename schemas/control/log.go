@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,10 @@ type Options struct {
 	Kafka []kgo.Opt
 	// Cipher opens the secrets.
 	Cipher *Cipher
-	Logger *slog.Logger
+	// Connectors is called with the imported connectors when they have changed, before what follows in the log can be
+	// seen: a flow that uses one finds it. Nil: nobody wants to know.
+	Connectors func([]*schemas.ConnectorEntry)
+	Logger     *slog.Logger
 }
 
 // Log is the control log as far as it has been read. Reading it is lock-free
@@ -65,6 +69,7 @@ type view struct {
 	flowList    []*schemas.FlowEntry
 	credentials map[string]*schemas.CredentialEntry
 	credList    []*schemas.CredentialEntry
+	connectors  []*schemas.ConnectorEntry
 	replays     map[string]*schemas.ReplayEntry
 	replayList  []*schemas.ReplayEntry
 	secrets     map[string]map[string]string
@@ -92,6 +97,7 @@ func (l *Log) Start(ctx context.Context) error {
 		kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes), // an imported connector is one record
 		kgo.RecordDeliveryTimeout(10*time.Second),
 	)...)
 	if err != nil {
@@ -178,6 +184,10 @@ func (l *Log) apply(records []*kgo.Record) {
 		v.secrets[id] = values
 	}
 	v.tokens = maps.Clone(l.tokens)
+	v.connectors = l.catalog.Connectors()
+	if l.opts.Connectors != nil && !slices.Equal(v.connectors, l.current.Load().connectors) {
+		l.opts.Connectors(v.connectors)
+	}
 	l.current.Store(v)
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -214,6 +224,19 @@ func (l *Log) Credential(id string) *schemas.CredentialEntry { return l.current.
 
 // Credentials lists the credentials, by ID.
 func (l *Log) Credentials() []*schemas.CredentialEntry { return l.current.Load().credList }
+
+// Connectors lists the imported connectors, by name.
+func (l *Log) Connectors() []*schemas.ConnectorEntry { return l.current.Load().connectors }
+
+// Connector finds an imported connector; nil when there is none.
+func (l *Log) Connector(name string) *schemas.ConnectorEntry {
+	for _, e := range l.Connectors() {
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
 
 // Replay finds a replay; nil when there never was one.
 func (l *Log) Replay(id string) *schemas.ReplayEntry { return l.current.Load().replays[id] }
@@ -281,6 +304,9 @@ func (l *Log) Append(ctx context.Context, ch schemas.Change) (revision int64, er
 	}
 	if key == "" {
 		key = ch.ReplayID
+	}
+	if key == "" && ch.Connector != nil {
+		key = ch.Connector.Name
 	}
 	record := &kgo.Record{Topic: l.opts.Topics.Control(), Key: []byte(key), Value: value}
 	if err := l.client.ProduceSync(ctx, record).FirstErr(); err != nil {
