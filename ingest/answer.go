@@ -208,6 +208,10 @@ func (e *Edge) guarded(handler fasthttp.RequestHandler) fasthttp.RequestHandler 
 				e.refuseOther(ctx, &refusal{status: 500, reason: ReasonBroken, detail: "the hook could not be handled"})
 			}
 		}()
+		if no := framing(&ctx.Request.Header); no != nil {
+			e.refuseOther(ctx, no)
+			return
+		}
 		if !known[string(ctx.Method())] {
 			e.refuseOther(ctx, &refusal{status: 501, reason: ReasonMethod, detail: "this method is not known here"})
 			return

@@ -33,6 +33,14 @@ func (b *budget) release(n int) {
 // minRate is how fast a body must come, in bytes a second, once ReadTimeout is over.
 const minRate = 64 << 10
 
+// pace gives a body of which so many bytes have come the time for the next
+// ones. What is announced counts for nothing: a sender that lets one byte drip
+// now and then is cut off soon, however much it says is to come.
+func (e *Edge) pace(r *request, came int64) {
+	// A connection that has ended says so at the next read.
+	_ = r.http.Conn().SetReadDeadline(r.began.Add(e.options.ReadTimeout + time.Duration(came)*time.Second/minRate))
+}
+
 // firstRead is the memory that a body's announced length is believed for. The
 // rest is taken as it comes, so that announcing much and sending nothing costs
 // nobody anything.
@@ -42,9 +50,6 @@ const firstRead = 64 << 10
 func (e *Edge) readBody(r *request) *refusal {
 	http, limit := r.http, e.options.MaxBody
 	length := http.Request.Header.ContentLength() // -1: chunked; -2: none
-	if twoLengths(&http.Request.Header) {
-		return smuggled
-	}
 	tooLarge := func() *refusal {
 		return &refusal{status: 413, reason: ReasonTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes", limit)}
 	}
@@ -55,17 +60,6 @@ func (e *Edge) readBody(r *request) *refusal {
 	case stream == nil || length == 0:
 		return nil
 	}
-	if length > firstRead || length < 0 {
-		most := length
-		if most < 0 {
-			most = limit
-		}
-		deadline := r.began.Add(e.options.ReadTimeout + time.Duration(most)*time.Second/minRate)
-		if err := http.Conn().SetReadDeadline(deadline); err != nil {
-			return slow(err)
-		}
-	}
-
 	size := 4 << 10
 	if length > 0 {
 		size = min(length, firstRead)
@@ -94,6 +88,9 @@ func (e *Edge) readBody(r *request) *refusal {
 		}
 		n, err := stream.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		if len(body) > firstRead {
+			e.pace(r, int64(len(body)))
+		}
 		if err == io.EOF {
 			break
 		}

@@ -41,6 +41,17 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
+// open counts the connections that are open.
+func (e *Edge) open() int {
+	l := e.listener.Load()
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 func (l *listener) closeAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -152,6 +152,7 @@ type Edge struct {
 
 	producer *producer // set by Run before it listens
 	replies  *replies  // the same
+	listener atomic.Pointer[listener]
 
 	ready chan struct{}
 	addr  net.Addr // set before ready is closed
@@ -213,6 +214,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	}
 	listener := &listener{Listener: inner, patience: patience{e.options.ReadTimeout, e.options.WriteTimeout, e.options.IdleTimeout}}
+	e.listener.Store(listener)
 	listener.clock.Store(time.Now().UnixNano())
 	watching := make(chan struct{})
 	defer close(watching)

@@ -49,6 +49,8 @@ func newMetrics(registerer prometheus.Registerer, e *Edge) *metrics {
 			func(p *producer) float64 {
 				return float64(p.client.BufferedProduceBytes() + e.bodies.used.Load())
 			}),
+		gauge("sluice_ingest_connections", "Connections that senders have open.",
+			func(*producer) float64 { return float64(e.open()) }),
 		gauge("sluice_ingest_refusing_partitions", "Partitions that Kafka takes no hooks for at present.",
 			func(p *producer) float64 { return float64(p.refusing()) }),
 	)

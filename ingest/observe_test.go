@@ -51,7 +51,7 @@ func TestMetricsCountHowRequestsEnded(t *testing.T) {
 		"sluice_ingest_requests_total not_running 4xx": 1, "sluice_ingest_requests_total not_found 4xx": 1,
 		"sluice_ingest_request_seconds accepted": 2, "sluice_ingest_request_seconds refused": 3,
 		"sluice_ingest_body_bytes_total": 10, "sluice_ingest_buffered_records": 0, "sluice_ingest_buffered_bytes": 0,
-		"sluice_ingest_refusing_partitions": 0,
+		"sluice_ingest_refusing_partitions": 0, "sluice_ingest_connections": 0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)

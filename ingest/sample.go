@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"sluice/schemas"
 )
@@ -109,9 +108,6 @@ func (e *Edge) takeSample(r *request) *refusal {
 func (e *Edge) beginning(r *request, most int) (kept []byte, size int64, no *refusal) {
 	http := r.http
 	length := int64(http.Request.Header.ContentLength()) // -1: chunked; -2: none
-	if twoLengths(&http.Request.Header) {
-		return nil, 0, smuggled
-	}
 	limit := int64(maxFile)
 	tooLarge := &refusal{status: 413, reason: ReasonTooLarge, detail: "the body is larger than what a flow takes"}
 	stream := http.RequestBodyStream()
@@ -121,17 +117,11 @@ func (e *Edge) beginning(r *request, most int) (kept []byte, size int64, no *ref
 	case stream == nil || length == 0:
 		return nil, 0, nil
 	}
-	slowest := length
-	if slowest < 0 {
-		slowest = limit
-	}
-	if err := http.Conn().SetReadDeadline(r.began.Add(e.options.ReadTimeout + time.Duration(slowest)*time.Second/minRate)); err != nil {
-		return nil, 0, slow(err)
-	}
+	e.pace(r, 0)
 	if no := e.hold(r, most); no != nil {
 		return nil, 0, no
 	}
-	wire := &counted{from: stream}
+	wire := &counted{from: stream, pace: func(came int64) { e.pace(r, came) }}
 	var body io.Reader = wire
 	list, known := encodings(&http.Request.Header)
 	if known && len(list) > 0 {
@@ -173,6 +163,7 @@ func (e *Edge) beginning(r *request, most int) (kept []byte, size int64, no *ref
 // counted counts what is read, and keeps what went wrong.
 type counted struct {
 	from io.Reader
+	pace func(came int64)
 	n    int64
 	err  error
 }
@@ -180,6 +171,7 @@ type counted struct {
 func (c *counted) Read(b []byte) (int, error) {
 	n, err := c.from.Read(b)
 	c.n += int64(n)
+	c.pace(c.n)
 	if err != nil && err != io.EOF {
 		c.err = err
 	}
@@ -188,11 +180,3 @@ func (c *counted) Read(b []byte) (int, error) {
 
 // maxFile is the largest body, in bytes, of which a sample is taken.
 const maxFile = 100 << 20
-
-// smuggled: two lengths are how requests are smuggled past a proxy (RFC 9112,
-// section 6.3).
-var smuggled = &refusal{status: 400, reason: ReasonBadRequest, detail: "the request has both Content-Length and Transfer-Encoding"}
-
-func twoLengths(h *fasthttp.RequestHeader) bool {
-	return h.ContentLength() == -1 && bytes.Contains(bytes.ToLower(h.RawHeaders()), []byte("\ncontent-length:"))
-}

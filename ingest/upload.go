@@ -133,8 +133,6 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 		limit = min(limit, int64(e.options.MaxBody))
 	}
 	switch {
-	case twoLengths(&r.http.Request.Header):
-		return smuggled
 	case length > limit:
 		return tooLarge(limit)
 	case !signed && !r.flow.takes(r.http.Method()):
@@ -145,9 +143,7 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 		most = limit
 	}
 	deadline := e.options.ReadTimeout + time.Duration(most)*time.Second/minRate
-	if err := r.http.Conn().SetReadDeadline(r.began.Add(deadline)); err != nil {
-		return slow(err)
-	}
+	e.pace(r, 0)
 	memory := uploadMemory + len(list)*decoderMemory
 	if collects {
 		memory += int(most)
@@ -165,7 +161,7 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 	}
 	u.ctx, u.cancel = context.WithTimeout(context.Background(), deadline+commitPatience)
 	r.upload = u
-	from := &wire{stream: r.http.RequestBodyStream(), length: length, limit: limit, upload: u}
+	from := &wire{stream: r.http.RequestBodyStream(), length: length, limit: limit, upload: u, pace: func(came int64) { e.pace(r, came) }}
 	if collects {
 		from.collected = &[]byte{}
 	} else {
@@ -272,6 +268,7 @@ type wire struct {
 	length    int64 // -1: chunked
 	limit     int64
 	upload    *upload
+	pace      func(came int64)
 	proof     *Proof  // nil: nothing is proven while it comes
 	collected *[]byte // nil: it is not wanted whole
 	came      int64
@@ -290,6 +287,7 @@ func (w *wire) Read(b []byte) (int, error) {
 		w.upload.stop(tooLarge(w.limit))
 		return 0, errRefused
 	}
+	w.pace(w.came)
 	if w.proof != nil {
 		_, _ = w.proof.Write(b[:n]) // never fails
 	}

@@ -29,7 +29,8 @@ func readXML(r io.Reader, decoded bool, limits Limits, make *Maker) (any, *Fault
 		decoded = true
 		buffered = bufio.NewReader(transform.NewReader(buffered, unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder()))
 	}
-	x := &xmlReader{decoder: xml.NewDecoder(buffered), limits: limits, make: make}
+	x := &xmlReader{tags: &tags{Reader: buffered}, limits: limits, make: make}
+	x.decoder = xml.NewDecoder(x.tags)
 	x.decoder.CharsetReader = func(label string, input io.Reader) (io.Reader, error) {
 		if decoded {
 			return input, nil
@@ -38,7 +39,8 @@ func readXML(r io.Reader, decoded bool, limits Limits, make *Maker) (any, *Fault
 		if err != nil || e == nil {
 			return input, err
 		}
-		return e.NewDecoder().Reader(input), nil
+		x.tags = &tags{Reader: bufio.NewReader(e.NewDecoder().Reader(input))}
+		return x.tags, nil
 	}
 	for {
 		done, what := x.next()
@@ -67,8 +69,51 @@ func (f *failing) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// maxAttributes is how many attributes an element may have.
+const maxAttributes = 10_000
+
+var errAttributes = errors.New("too many attributes")
+
+// tags hands out bytes, and fails within a tag that has too many attributes:
+// the decoder would collect all of them before anybody could count.
+type tags struct {
+	*bufio.Reader
+	opened bool // the decoder has read the < of the next token already
+	at     int  // bytes of the token so far
+	markup bool // it begins with <
+	tag    bool
+	signs  int // = in the tag
+}
+
+// token says that the next byte is of the next token; after text its < was read.
+func (t *tags) token(afterText bool) {
+	t.opened, t.at, t.markup, t.tag, t.signs = afterText, 0, afterText, afterText, 0
+}
+
+func (t *tags) ReadByte() (byte, error) {
+	b, err := t.Reader.ReadByte()
+	if err != nil {
+		return b, err
+	}
+	t.at++
+	switch {
+	case t.at == 1 && !t.opened:
+		t.markup = b == '<'
+		t.tag = t.markup
+	case t.at == 1 || t.at == 2 && !t.opened:
+		t.tag = t.tag && b != '!' // a comment, or CDATA, may hold anything
+	case b == '=' && t.tag:
+		if t.signs++; t.signs > maxAttributes {
+			return 0, errAttributes
+		}
+	}
+	return b, nil
+}
+
 type xmlReader struct {
 	decoder      *xml.Decoder
+	tags         *tags // what the decoder reads
+	text         bool  // the last token was text
 	limits       Limits
 	make         *Maker
 	tokens       int
@@ -89,7 +134,13 @@ type element struct {
 // next reads a token; what says what is wrong.
 func (x *xmlReader) next() (done bool, what string) {
 	x.line, x.column = x.decoder.InputPos()
+	x.tags.token(x.text)
 	token, err := x.decoder.RawToken()
+	_, text := token.(xml.CharData)
+	x.text = text && !x.tags.markup // CDATA ends by itself
+	if errors.Is(err, errAttributes) {
+		return false, fmt.Sprintf("an element with more than %d attributes", maxAttributes)
+	}
 	if err == io.EOF {
 		switch {
 		case len(x.open) > 0:
