@@ -43,6 +43,19 @@ func binaries(ctx context.Context, s settings) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The reply round trip: edge, Kafka, runner, Kafka, edge, at a constant rate.
+	json := map[string]string{"Content-Type": "application/json"}
+	answered, err := load.Open(load.Target{URL: p.hooks + "/hook/answer", Body: []byte(`{"id":1}`), Header: json}, 200, 5*s.slice, 64)
+	if err == nil && answered.Failed > 0 {
+		err = fmt.Errorf("%d hooks were not answered", answered.Failed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := load.Open(load.Target{URL: p.hooks + "/hook/bench", Body: []byte(`{"id":1}`), Header: json}, 200, 5*s.slice, 64)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := load.Count(load.Target{URL: p.hooks + "/hook/bench", Body: kilobyte, Header: map[string]string{"Content-Type": "application/json"}}, 32, 10_000); err != nil {
 		return nil, err
 	}
@@ -60,6 +73,8 @@ func binaries(ctx context.Context, s settings) ([]line, error) {
 	return []line{
 		pair("from the 2xx to the row in the run log, p50", "ms", []float64{millis(quantile(visible, 0.5))}, reference, []float64{millis(quantile(row, 0.5))}),
 		pair("from the 2xx to the row in the run log, p99", "ms", []float64{millis(quantile(visible, 0.99))}, reference, []float64{millis(quantile(row, 0.99))}),
+		pair("an answer from the flow at 200/s, p50", "ms", []float64{millis(answered.Quantile(0.5))}, "an answer from the edge alone", []float64{millis(accepted.Quantile(0.5))}),
+		pair("an answer from the flow at 200/s, p99", "ms", []float64{millis(answered.Quantile(0.99))}, "an answer from the edge alone", []float64{millis(accepted.Quantile(0.99))}),
 		{Name: "sluice dev, resident, idle", Value: idle, Unit: "MB"},
 		{Name: "sluice dev, resident, after 10,000 hooks", Value: after, Unit: "MB"},
 	}, nil
@@ -100,7 +115,8 @@ func (p *binary) stop() {
 
 // apply waits for the API, and starts a flow.
 func (p *binary) apply(ctx context.Context) error {
-	const flow = "kind: Flow\nid: bench\ntrigger: {uses: webhook/receive}\nsteps:\n  - {id: map, uses: mapper/map, input: {id: =body.id}}\n"
+	const flow = "kind: Flow\nid: bench\ntrigger: {uses: webhook/receive}\nsteps:\n  - {id: map, uses: mapper/map, input: {id: =body.id}}\n" +
+		"---\nkind: Flow\nid: answer\ntrigger: {uses: webhook/receive, respond: {when: finished, body: =steps.map}}\nsteps:\n  - {id: map, uses: mapper/map, input: {id: =body.id}}\n"
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Post(p.api+"/api/v1/apply?publish=true&start=true", "application/yaml", strings.NewReader(flow))
 		if err == nil {

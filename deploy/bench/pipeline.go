@@ -63,6 +63,10 @@ func pipelines(ctx context.Context, s settings) ([]line, error) {
 			return nil, err
 		}
 		measured, err := pipelinesOn(ctx, s, b)
+		if err == nil {
+			lines = append(lines, measured...)
+			measured, err = recordPathOn(ctx, s, b)
+		}
 		b.close()
 		if err != nil {
 			return nil, err
@@ -82,7 +86,7 @@ func pipelinesOn(ctx context.Context, s settings, b *broker) ([]line, error) {
 	flows := make([]string, partitions) // a flow for each partition, or nearly
 	for i := range flows {
 		flows[i] = fmt.Sprint("flow", i)
-		documents[flows[i]] = fmt.Sprintf(`{"kind":"Flow","id":%q,"concurrency":200,"trigger":{"uses":"webhook/receive"},"steps":[
+		documents[flows[i]] = fmt.Sprintf(`{"kind":"Flow","id":%q,"concurrency":200,"dedupe":{"key":"=headers.\"x-delivery\""},"trigger":{"uses":"webhook/receive"},"steps":[
 			{"id":"map","uses":"mapper/map","input":{"id":"=body.id","size":"=$length(body.text)"}},
 			{"id":"call","uses":"webhook/send","input":{"url":%q,"body":"=steps.map"}}]}`, flows[i], d.url+"/")
 	}
@@ -120,7 +124,7 @@ func pipelinesOn(ctx context.Context, s settings, b *broker) ([]line, error) {
 		errs := make(chan error, len(flows))
 		for _, f := range flows {
 			wg.Go(func() {
-				r, err := load.Count(load.Target{URL: url(f), Body: kilobyte, Header: map[string]string{"Content-Type": "application/json"}}, 8, hooks/len(flows))
+				r, err := load.Count(load.Target{URL: url(f), Body: kilobyte, Header: map[string]string{"Content-Type": "application/json"}, Numbered: "X-Delivery"}, 8, hooks/len(flows))
 				if err == nil && r.Failed > 0 {
 					err = fmt.Errorf("%d hooks failed", r.Failed)
 				}
@@ -155,7 +159,7 @@ func pipelinesOn(ctx context.Context, s settings, b *broker) ([]line, error) {
 			ours, theirs = append(ours, a), append(theirs, z)
 		}
 	}
-	return []line{pair("hook → map → HTTP call on "+b.name, "executions/s", ours, "a bare Go pipeline", theirs)}, nil
+	return []line{pair("hook → map → HTTP call, deduped, on "+b.name, "executions/s", ours, "a bare Go pipeline", theirs)}, nil
 }
 
 // startBare is the same work by hand: Fiber and produce; consume, the same

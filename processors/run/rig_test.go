@@ -137,6 +137,7 @@ func (r *rig) startToKill(instance string) (kill func()) {
 		s.stop()
 		<-done
 		s.jobs.Wait()
+		s.workers.end()
 		s.reader.Close()
 	}
 }

@@ -60,6 +60,7 @@ type session struct {
 	deliveryIDs map[string]*mapping.Expression // of schemas.DeliveryID, by their text
 
 	jobs    sync.WaitGroup
+	workers workers
 	jobCtx  context.Context
 	stop    context.CancelFunc
 	results results
@@ -152,7 +153,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		transactionalID: opts.group() + "." + opts.Instance,
 		instance:        opts.Instance,
 		partitions:      map[int32]*partition{}, flows: map[string]*flowQueue{}, plans: map[planKey]*plan{},
-		results: results{bell: make(chan struct{}, 1)},
+		results: results{bell: make(chan struct{}, 1)}, workers: workers{next: make(chan func())},
 	}
 	s.jobCtx, s.stop = context.WithCancel(context.Background())
 	reader, err := kgo.NewClient(append(opts.Kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
@@ -198,7 +199,9 @@ func newSession(opts Options, m *metrics) (*session, error) {
 func (s *session) close() {
 	s.stop()
 	s.jobs.Wait()
-	s.client.CloseAllowingRebalance()
+	s.client.CloseAllowingRebalance() // which may assign partitions once more
+	s.jobs.Wait()
+	s.workers.end()
 	s.reader.Close()
 }
 
@@ -480,7 +483,7 @@ func (s *session) launch(e *execution, i int) {
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
 	}
 	s.metrics.inFlight.Inc()
-	s.jobs.Go(func() {
+	s.workers.do(&s.jobs, func() {
 		defer cancel()
 		r := j.run(ctx)
 		s.metrics.inFlight.Dec()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,11 @@ type Target struct {
 	URL    string // on a loopback address
 	Body   []byte
 	Header map[string]string
+	// Numbered is a header that has another value each time, or empty.
+	Numbered string
 }
+
+var number atomic.Int64
 
 // Result is what came back.
 type Result struct {
@@ -101,6 +106,9 @@ func (t Target) run(conns int, next func(sender int) (from time.Time, more bool)
 					return
 				}
 				req.SetBodyRaw(t.Body)
+				if t.Numbered != "" {
+					req.Header.Set(t.Numbered, strconv.FormatInt(number.Add(1), 10))
+				}
 				if err := client.Do(req, resp); err != nil || resp.StatusCode()/100 != 2 {
 					parts[i].Failed++
 					continue

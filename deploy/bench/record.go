@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/connectors"
+	"sluice/connectors/all"
+	"sluice/connectors/mapping"
+	"sluice/connectors/outgoing"
+	"sluice/processors/run"
+	"sluice/schemas"
+)
+
+// recordPathOn measures hook → map → end, with nothing that waits: what it
+// costs to record. The hooks are there before the clock starts. The reference
+// is a loop that reads the same hooks and writes three records for each, in
+// transactions with the offsets.
+func recordPathOn(ctx context.Context, s settings, b *broker) ([]line, error) {
+	documents := map[string]string{}
+	flows := make([]string, partitions)
+	for i := range flows {
+		flows[i] = fmt.Sprint("record", i)
+		documents[flows[i]] = fmt.Sprintf(`{"kind":"Flow","id":%q,"concurrency":500,"dedupe":{"key":"=headers.\"x-delivery\""},"trigger":{"uses":"webhook/receive"},"steps":[
+			{"id":"map","uses":"mapper/map","input":{"id":"=body.id","size":"=$length(body.text)"}}]}`, flows[i])
+	}
+	c, err := newCatalog(documents)
+	if err != nil {
+		return nil, err
+	}
+	set, err := all.New()
+	if err != nil {
+		return nil, err
+	}
+	n := 3 * s.hooks
+	ours := func() (float64, error) {
+		if err := preload(ctx, b, schemas.DefaultTopics.Hooks(), flows, n); err != nil {
+			return 0, err
+		}
+		registry := prometheus.NewRegistry()
+		runner := run.New(run.Options{Kafka: b.kafka, Topics: schemas.DefaultTopics, Instance: "record", Catalog: c, Components: set,
+			Mapping: mapping.New(mapping.Limits{}), Logger: slog.New(slog.DiscardHandler), Registry: registry,
+			Env: connectors.Env{HTTP: outgoing.New(outgoing.Options{AllowLoopback: true})}})
+		runCtx, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- runner.Run(runCtx) }()
+		defer func() { stop(); <-done }()
+		return clocked(ctx, n, func() (int, error) { return ended(registry) })
+	}
+	theirs := func() (float64, error) {
+		if err := preload(ctx, b, schemas.DefaultTopics.Replays(), flows, n); err != nil {
+			return 0, err
+		}
+		return threeRecords(ctx, b, n)
+	}
+	var a, z []float64
+	for round := range s.rounds {
+		x, err := ours()
+		if err != nil {
+			return nil, fmt.Errorf("round %d: %w", round, err)
+		}
+		y, err := theirs()
+		if err != nil {
+			return nil, fmt.Errorf("round %d of the reference: %w", round, err)
+		}
+		a, z = append(a, x), append(z, y)
+	}
+	return []line{pair("hook → map → end, deduped, on "+b.name, "executions/s", a, "a bare loop, 3 records in a transaction", z)}, nil
+}
+
+// preload appends n hooks of 1 KB, of all flows in turns.
+func preload(ctx context.Context, b *broker, topic string, flows []string, n int) error {
+	producer, err := producerOf(b)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	failed := make(chan error, 1)
+	for i := range n {
+		flow, now := flows[i%len(flows)], time.Now()
+		h := schemas.Hook{ID: schemas.NewExecutionID(now, schemas.PartitionOf(flow, partitions)), Kind: schemas.KindHook, Flow: flow, Time: now,
+			Method: "POST", Path: "/hook/" + flow, ContentType: "application/json", Body: kilobyte,
+			Headers: map[string]string{"x-delivery": fmt.Sprint(now.UnixNano(), "-", i)}}
+		r, err := h.Record()
+		if err != nil {
+			return err
+		}
+		r.Topic = topic
+		producer.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			if err != nil {
+				select {
+				case failed <- err:
+				default:
+				}
+			}
+		})
+	}
+	if err := producer.Flush(ctx); err != nil {
+		return err
+	}
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// clocked waits until count is n, and says how many a second there were after
+// the first twentieth: not the start, but the way.
+func clocked(ctx context.Context, n int, count func() (int, error)) (float64, error) {
+	var from time.Time
+	first := 0
+	for began := time.Now(); ; time.Sleep(2 * time.Millisecond) {
+		have, err := count()
+		if err != nil {
+			return 0, err
+		}
+		if from.IsZero() && have >= n/20 {
+			from, first = time.Now(), have
+		}
+		if have >= n {
+			return float64(have-first) / time.Since(from).Seconds(), nil
+		}
+		if time.Since(began) > 2*time.Minute || ctx.Err() != nil {
+			return 0, fmt.Errorf("%d of %d were done within %v", have, n, time.Since(began).Round(time.Second))
+		}
+	}
+}
+
+// ended is how many executions the runner's own metric counts.
+func ended(registry *prometheus.Registry) (int, error) {
+	families, err := registry.Gather()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, f := range families {
+		if f.GetName() == "sluice_run_executions_total" {
+			for _, m := range f.GetMetric() {
+				n += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return n, nil
+}
+
+// threeRecords is the bare loop.
+func threeRecords(ctx context.Context, b *broker, n int) (float64, error) {
+	session, err := kgo.NewGroupTransactSession(append(append([]kgo.Opt{}, b.kafka...), kgo.ConsumeTopics(schemas.DefaultTopics.Replays()),
+		kgo.ConsumerGroup("three"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.TransactionalID("three"),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.ProducerLinger(0),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return 0, err
+	}
+	defer session.Close()
+	have := 0
+	return clocked(ctx, n, func() (int, error) {
+		pollCtx, cancel := context.WithTimeout(ctx, time.Second)
+		fetches := session.PollRecords(pollCtx, 2000)
+		cancel()
+		if fetches.NumRecords() == 0 {
+			return have, nil
+		}
+		if err := session.Begin(); err != nil {
+			return have, err
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			for range 3 {
+				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: r.Value[:400]}, nil)
+			}
+		})
+		committed, err := session.End(ctx, kgo.TryCommit)
+		if err != nil {
+			return have, err
+		}
+		if committed {
+			have += fetches.NumRecords()
+		}
+		return have, nil
+	})
+}
