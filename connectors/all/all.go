@@ -3,6 +3,7 @@ package all
 
 import (
 	"sluice/connectors"
+	"sluice/connectors/code"
 	"sluice/connectors/github"
 	"sluice/connectors/http"
 	"sluice/connectors/mapper"
@@ -22,6 +23,7 @@ func Connectors() []connectors.Connector {
 		webhook.Connector(),
 		http.Connector(),
 		mapper.Connector(),
+		code.Connector(),
 		petstore.Connector(),
 		github.Connector(),
 		slack.Connector(),
