@@ -11,7 +11,7 @@ LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.s
 
 PAGES := $(shell find console/src console/public console/index.html console/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: help build console run test check bench faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
+.PHONY: help build console run test check fuzz bench faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,14 @@ run: build ## everything in one process, with the demo flow ready to be curled
 test: need-go need-gcc need-browser engines-fetch openapi-fetch build ## everything: Go with -race, real Kafka, the real ClickHouse engine, the pages in Chromium
 	go build -o /dev/null ./...
 	go test -race -timeout 40m -p 2 ./...
+	deploy/fuzz.sh $(FUZZTIME) $(STRANGERS)
 	cd console && npm run --silent test
 	cd console && npm run --silent e2e
+
+FUZZTIME ?= 3s
+STRANGERS := ./ingest ./schemas ./schemas/bodies
+fuzz: need-go ## whatever parses what strangers send; FUZZTIME=5m each
+	deploy/fuzz.sh $(FUZZTIME) $(STRANGERS)
 
 check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, freshness of generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt -w on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

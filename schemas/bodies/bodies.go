@@ -201,7 +201,7 @@ func characters(text []byte, line, column int) int {
 	for ; line > 1; line-- {
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
-	return place{}.after(text[:min(column-1, len(text))]).column + 1
+	return place{}.after(text[:max(0, min(column-1, len(text)))]).column + 1
 }
 
 func (p place) fault(k Kind, what string) *Fault {

@@ -152,6 +152,7 @@ func (x *xmlReader) next() (done bool, what string) {
 	}
 	if err != nil {
 		x.line, x.column = x.decoder.InputPos()
+		x.column = max(1, x.column) // it is 0 where the decoder has put a line's end back
 		var syntax *xml.SyntaxError
 		if errors.As(err, &syntax) {
 			return false, syntax.Msg
