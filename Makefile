@@ -11,7 +11,7 @@ LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.s
 
 PAGES := $(shell find console/src console/public console/index.html console/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: help build console run test check fuzz bench faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
+.PHONY: help build console run test check fuzz bench soak faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ check: need-go need-node tools ## formatting, vet, lint, imports, protobuf, fres
 
 bench: build engines-fetch ## the performance table, each line beside its reference
 	go run ./deploy/bench
+
+DURATION ?= 10m
+soak: build engines-fetch ## all that senders send, for DURATION=10m; memory, files and goroutines stay flat
+	go run ./deploy/soak -duration $(DURATION)
 
 N ?= 20
 faults: build engines-fetch ## kills, stops and worse on real engines; N=200 scenarios, SEED=… to play one again
