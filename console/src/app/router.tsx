@@ -27,6 +27,10 @@ const routes = [
     '/flows',
     lazyRouteComponent(() => import('../flows/list.tsx'), 'FlowList'),
   ),
+  at(
+    '/sql',
+    lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
+  ),
 ]
 
 export const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: 'intent', scrollRestoration: false })
