@@ -24,6 +24,6 @@ export const examples = [
   },
   {
     title: 'Latest executions',
-    sql: 'SELECT id, flow, status, started_at, duration_ms, error\nFROM executions\nORDER BY id DESC\nLIMIT 100',
+    sql: 'SELECT id, flow, status, started_at, duration_ms, error\nFROM executions\nORDER BY started_at DESC\nLIMIT 100',
   },
 ]
