@@ -23,6 +23,7 @@ import (
 
 	"sluice/connectors/outgoing"
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 )
 
 // config is what a process is told. A flag overrides the environment, the
@@ -35,6 +36,7 @@ type config struct {
 	Partitions       int32
 	ClickHouseURL    string
 	DataDir          string
+	BlobURL          string
 	SecretKey        string
 	IngestAddr       string
 	ConsoleAddr      string
@@ -67,6 +69,7 @@ var settings = []setting{
 	{name: "kafka-partitions", fallback: "12", help: "partitions of the flows' topics, when they are created"},
 	{name: "clickhouse-url", help: "http://host:8123/database, https://… or clickhouse://host:9000/database"},
 	{name: "data-dir", fallback: "./data", help: "where this process keeps files"},
+	{name: "blob-url", help: "where bodies over 256 KiB and files are kept: a folder, or s3://[KEY:SECRET@]BUCKET[/PREFIX][?endpoint=URL&region=R]; default: blobs in the data folder"},
 	{name: "secret-key", secret: true, help: "32 bytes in base64 or hex that encrypt the credentials' values, the same in every process"},
 	{name: "ingest-addr", fallback: ":8080", help: "the public listener: hooks alone"},
 	{name: "console-addr", fallback: "127.0.0.1:8090", help: "the private listener: API, metrics, health"},
@@ -121,7 +124,7 @@ func readConfig(flags *pflag.FlagSet) (*config, error) {
 	c := &config{
 		KafkaTLS: value["kafka-tls"], TopicPrefix: value["kafka-topic-prefix"], ClickHouseURL: value["clickhouse-url"],
 		KafkaSASL: saslConfig{value["kafka-sasl-mechanism"], value["kafka-sasl-username"], value["kafka-sasl-password"]},
-		DataDir:   value["data-dir"], SecretKey: value["secret-key"],
+		DataDir:   value["data-dir"], BlobURL: value["blob-url"], SecretKey: value["secret-key"],
 		IngestAddr: value["ingest-addr"], ConsoleAddr: value["console-addr"], PublicURL: strings.TrimRight(value["public-url"], "/"),
 		APIToken: value["api-token"], Instance: value["instance"], PetstoreAddr: value["petstore-addr"], LogLevel: value["log-level"],
 	}
@@ -234,4 +237,17 @@ func (c *config) folder(name string) (string, error) {
 		return "", fmt.Errorf("making a folder for data: %w; choose another with SLUICE_DATA_DIR", err)
 	}
 	return path, nil
+}
+
+// blobs opens the store of large bodies. Without a URL it is a folder of this
+// process's own, which others read only where they share it.
+func (c *config) blobs() (blobs.Store, error) {
+	if c.BlobURL != "" {
+		return blobs.Open(c.BlobURL)
+	}
+	folder, err := c.folder("blobs")
+	if err != nil {
+		return nil, err
+	}
+	return blobs.OpenLocal(folder)
 }

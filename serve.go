@@ -33,6 +33,7 @@ import (
 	"sluice/processors/run"
 	"sluice/processors/runlog"
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 	"sluice/schemas/clickhouse"
 	"sluice/schemas/control"
 )
@@ -101,6 +102,7 @@ type process struct {
 	env        connectors.Env
 	oauth      *oauth.Tokens
 	documents  *http.Client // reads OpenAPI documents, which may be large
+	blobs      blobs.Store
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
@@ -202,6 +204,12 @@ func (p *process) connect(ctx context.Context) error {
 		return fmt.Errorf("checking the connectors: %w", err)
 	}
 	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log, Connectors: p.extend})
+	if p.blobs, err = c.blobs(); err != nil {
+		return err
+	}
+	if c.BlobURL == "" && !p.dev && !(p.has("ingest") && p.has("run") && p.has("replay") && p.has("console")) {
+		p.log.Warn("SLUICE_BLOB_URL is not set: bodies over 256 KiB and files are in the data folder of the process that took them, where no other process can read them; give all of them the same store")
+	}
 	p.mapping = mapping.New(mapping.Limits{})
 	guarded := outgoing.Options{AllowLoopback: p.dev, Allow: c.AllowedAddresses}
 	p.env = connectors.Env{
@@ -304,7 +312,7 @@ func (p *process) stages() ([]stage, error) {
 			accepting = ingest.New(p.edgeOptions(nil))
 		}
 		served := console.New(console.Options{
-			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Components: p.components,
+			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Blobs: p.blobs, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
 			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
@@ -324,7 +332,7 @@ func (p *process) edgeOptions(registerer prometheus.Registerer) ingest.Options {
 	c := p.config
 	return ingest.Options{
 		Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal,
+		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal, Blobs: p.blobs,
 	}
 }
 
@@ -343,7 +351,7 @@ func (a acceptor) Accept(ctx context.Context, flow, request string) (schemas.Exe
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
-		Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Logger: p.log,
+		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Logger: p.log,
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
 }
@@ -361,7 +369,11 @@ func (p *process) replays() ([]stage, error) {
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
 		Components: p.components, Logger: p.log,
 		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
-			return run.NewSimulator(flow, v, p.components, p.mapping)
+			s, err := run.NewSimulator(flow, v, p.components, p.mapping)
+			if err != nil {
+				return nil, err
+			}
+			return s.Reads(p.blobs), nil
 		},
 	})
 	return []stage{
@@ -453,6 +465,7 @@ func (p *process) health() []console.HealthCheck {
 			_, err := admin.ListBrokers(ctx)
 			return err
 		})},
+		{Name: "blobs", Optional: true, Remedy: "check SLUICE_BLOB_URL, and that its folder can be written or its bucket exists; large bodies and files are refused meanwhile", Check: p.blobs.Check},
 		{Name: "topics", Remedy: "run `sluice topics` for the whole list", Check: kafka(func(ctx context.Context, admin *kadm.Client) error {
 			problems, err := schemas.CheckTopics(ctx, admin, p.config.topics(), p.replication)
 			for _, problem := range problems {

@@ -178,6 +178,8 @@ type Call struct {
 	Attempt        int             // from 1
 	// Reply answers the sender that waits for this execution. Nil where none does.
 	Reply func(ctx context.Context, r Reply) error
+	// File finds a file of the hook by its ref; use [Call.FileOf]. Nil where there are none.
+	File func(ref string) (*File, error)
 }
 
 // Reply is what a waiting sender is answered.
@@ -186,6 +188,7 @@ type Reply struct {
 	ContentType string
 	Headers     map[string]string
 	Body        []byte
+	File        *File // in place of Body
 }
 
 // Credential is an opened credential. It is never logged, stored or returned.

@@ -68,7 +68,10 @@ func (c *Console) retry(ctx context.Context, in *executionInput) (*commandOutput
 	h := &schemas.Hook{
 		ID: schemas.NewExecutionID(now, id.Partition()), Kind: schemas.KindHook, Flow: stored.flow, Time: now,
 		Method: stored.Method, Path: stored.Path, Query: stored.Query, Headers: stored.Headers, ContentType: stored.ContentType,
-		Body: []byte(stored.body), ReplayOf: id,
+		Body: []byte(stored.stored.text), BodyRef: stored.stored.ref(), ReplayOf: id,
+	}
+	if h.Files, err = stored.stored.list(); err != nil {
+		return nil, err
 	}
 	if err := c.command(ctx, "retry", h); err != nil {
 		return nil, err

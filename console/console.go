@@ -26,6 +26,7 @@ import (
 	"sluice/connectors/mapping"
 	"sluice/connectors/oauth"
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 	"sluice/schemas/control"
 )
 
@@ -57,6 +58,9 @@ type Options struct {
 	Documents *http.Client
 	// OAuth opens credentials of OAuth 2; nil makes one over Control.
 	OAuth *oauth.Tokens
+
+	// Blobs is where large bodies are; nil: they cannot be downloaded.
+	Blobs blobs.Store
 
 	// Kafka holds the brokers' addresses and security, for commands and live events.
 	Kafka  []kgo.Opt

@@ -55,8 +55,12 @@ type ExecutionHook struct {
 	Headers     map[string]string `json:"headers" nullable:"false"`
 	ContentType string            `json:"contentType"`
 	// Body is JSON when it was sent as such, else a string.
-	Body         json.RawMessage `json:"body" doc:"JSON when it was sent as JSON, else a string"`
+	Body         json.RawMessage `json:"body" doc:"JSON when it was sent as JSON, else a string; null when it is in the blob store: bodyUrl has it"`
 	BodyEncoding string          `json:"bodyEncoding,omitempty" enum:"base64" doc:"Set when the body is no text"`
+	BodySize     uint64          `json:"bodySize" doc:"Bytes"`
+	BodySHA256   string          `json:"bodySha256,omitempty" doc:"Of a body in the blob store, in lower-case hex"`
+	BodyURL      string          `json:"bodyUrl" doc:"Where the body can be fetched as it came"`
+	Files        []HookFile      `json:"files" nullable:"false" doc:"The files in the body"`
 	ReceivedAt   time.Time       `json:"receivedAt"`
 	Topic        string          `json:"topic"`
 	Partition    int32           `json:"partition"`
@@ -220,7 +224,9 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 		return nil, err
 	}
 	if stored != nil {
-		out.Body.Hook = stored.shown()
+		if out.Body.Hook, err = stored.shown(id); err != nil {
+			return nil, err
+		}
 	}
 	if out.Body.Steps, err = c.steps(ctx, id); err != nil {
 		return nil, err
@@ -271,16 +277,16 @@ func (c *Console) replaysOf(ctx context.Context, id schemas.ExecutionID) ([]stri
 // storedHook is a hook's row.
 type storedHook struct {
 	ExecutionHook
-	flow string
-	body string
+	flow   string
+	stored storedBody
 }
 
 // hook reads the hook that an execution began with; nil when the run log has none.
 func (c *Console) hook(ctx context.Context, id schemas.ExecutionID) (*storedHook, error) {
 	h := &storedHook{}
 	err := c.opts.ClickHouse.QueryRow(ctx,
-		"SELECT flow, received_at, method, path, query, headers, content_type, body, topic, partition, offset FROM hooks WHERE id = toUUID(?)", id.String()).
-		Scan(&h.flow, &h.ReceivedAt, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &h.body, &h.Topic, &h.Partition, &h.Offset)
+		"SELECT flow, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, topic, partition, offset FROM hooks WHERE id = toUUID(?)", id.String()).
+		Scan(&h.flow, &h.ReceivedAt, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &h.stored.text, &h.stored.size, &h.stored.sha256, &h.stored.blob, &h.stored.files, &h.Topic, &h.Partition, &h.Offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -290,21 +296,24 @@ func (c *Console) hook(ctx context.Context, id schemas.ExecutionID) (*storedHook
 	return h, nil
 }
 
-func (h *storedHook) shown() *ExecutionHook {
+func (h *storedHook) shown(id schemas.ExecutionID) (*ExecutionHook, error) {
 	out := h.ExecutionHook
 	if out.Headers == nil {
 		out.Headers = map[string]string{}
 	}
+	body := h.stored.text
 	switch {
-	case !utf8.ValidString(h.body):
+	case h.stored.blob != "":
+		out.Body = json.RawMessage("null")
+	case !utf8.ValidString(body):
 		out.BodyEncoding = "base64"
-		out.Body = text(base64.StdEncoding.EncodeToString([]byte(h.body)))
-	case isJSON(h.ContentType) && json.Valid([]byte(h.body)):
-		out.Body = json.RawMessage(h.body)
+		out.Body = text(base64.StdEncoding.EncodeToString([]byte(body)))
+	case isJSON(h.ContentType) && json.Valid([]byte(body)):
+		out.Body = json.RawMessage(body)
 	default:
-		out.Body = text(h.body)
+		out.Body = text(body)
 	}
-	return &out
+	return &out, h.stored.show(&out, id)
 }
 
 // isJSON reports whether a content type says JSON, or nothing.

@@ -36,6 +36,7 @@ func (c *Console) routes() http.Handler {
 	c.registerComponents(api)
 	c.registerImport(api)
 	c.registerExecutions(api)
+	c.registerBodies(api)
 	c.registerCommands(api)
 	c.registerReplays(api)
 	c.registerQuery(api)

@@ -73,6 +73,9 @@ func (e *Edge) wholeBody(r *request) (body []byte, whole bool) {
 	if list, known := encodings(&r.http.Request.Header); !known || len(list) > 0 {
 		return nil, false // decoded, or not read
 	}
+	if r.upload != nil && r.upload.encoded {
+		return nil, false // what is at hand is not what was sent
+	}
 	body = r.atHand()
 	return body, len(body) <= schemas.MaxCapturedBody && (r.read || length == 0 || length == -2)
 }

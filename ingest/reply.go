@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -119,7 +121,7 @@ func (e *Edge) reply(r *request) {
 	defer timer.Stop()
 	select {
 	case reply := <-r.waiter:
-		writeReply(r.http, r.idText, reply)
+		e.writeReply(r.http, r.idText, reply)
 		return
 	case <-timer.C:
 	case <-e.replies.ended:
@@ -138,7 +140,7 @@ func (e *Edge) reply(r *request) {
 	response.AppendBodyString(`{"requestId":"` + r.idText + `","message":"accepted","result":"` + location + `"}`)
 }
 
-func writeReply(ctx *fasthttp.RequestCtx, id string, reply *schemas.Reply) {
+func (e *Edge) writeReply(ctx *fasthttp.RequestCtx, id string, reply *schemas.Reply) {
 	response := &ctx.Response
 	response.SetStatusCode(reply.Status)
 	for name, value := range reply.Headers {
@@ -152,7 +154,24 @@ func writeReply(ctx *fasthttp.RequestCtx, id string, reply *schemas.Reply) {
 	if reply.ContentType != "" {
 		response.Header.SetContentType(reply.ContentType)
 	}
-	response.SetBodyRaw(reply.Body)
+	if reply.BodyRef == nil {
+		response.SetBodyRaw(reply.Body)
+		return
+	}
+	body, err := e.openBlob(reply.BodyRef)
+	if err != nil {
+		e.log.Error("answering with a file", "execution", id, "error", err)
+		e.refuseOther(ctx, &refusal{status: 502, reason: ReasonUnavailable, detail: "the file that the flow answers with cannot be read"})
+		return
+	}
+	response.SetBodyStream(body, int(reply.BodyRef.Size)) // closed when it is sent
+}
+
+func (e *Edge) openBlob(at *schemas.BodyRef) (io.ReadCloser, error) {
+	if e.options.Blobs == nil {
+		return nil, errors.New("there is no blob store")
+	}
+	return e.options.Blobs.Open(context.Background(), at.Blob, at.Offset, at.Size)
 }
 
 // lateReply answers GET /reply/PARTITION/EXECUTION: the answer of a flow whose
@@ -174,7 +193,7 @@ func (e *Edge) lateReply(c *fiber.Ctx) error {
 	case reply == nil:
 		e.refuseOther(ctx, &refusal{status: 404, reason: ReasonNotFound, detail: "there is no answer yet, or no longer", retryAfter: 1})
 	default:
-		writeReply(ctx, id.String(), reply)
+		e.writeReply(ctx, id.String(), reply)
 	}
 	return nil
 }

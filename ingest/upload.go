@@ -46,12 +46,13 @@ const commitPatience = 30 * time.Second
 // and the sweeper removes; one that is killed between commit and append leaves
 // a blob that no record names, which the sweeper removes as well.
 type upload struct {
-	edge   *Edge
-	kind   bodies.Type
-	limit  int64
-	text   utf8Check // of a body without a type
-	ctx    context.Context
-	cancel context.CancelFunc
+	edge    *Edge
+	kind    bodies.Type
+	limit   int64
+	encoded bool
+	text    utf8Check // of a body without a type
+	ctx     context.Context
+	cancel  context.CancelFunc
 
 	name   string // of the blob
 	blob   blobs.Writer
@@ -156,7 +157,7 @@ func (e *Edge) stream(r *request, list []string, limit int64) *refusal {
 	}
 
 	u := &upload{
-		edge: e, kind: r.kind, limit: limit, sum: sha256.New(), buffer: r.delivery.body[:0],
+		edge: e, kind: r.kind, limit: limit, encoded: len(list) > 0, sum: sha256.New(), buffer: r.delivery.body[:0],
 		name: r.began.UTC().Format("2006-01-02") + "/" + r.idText,
 	}
 	u.ctx, u.cancel = context.WithTimeout(context.Background(), deadline+commitPatience)

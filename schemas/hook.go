@@ -69,9 +69,10 @@ const MaxInlineBody = 256 << 10
 
 // BodyRef names a body in the blob store.
 type BodyRef struct {
-	Blob   string `json:"blob"`   // its name in the store
-	Size   int64  `json:"size"`   // bytes
-	SHA256 string `json:"sha256"` // lower-case hex
+	Blob   string `json:"blob"`             // its name in the store
+	Offset int64  `json:"offset,omitempty"` // where it begins in the blob
+	Size   int64  `json:"size"`             // bytes
+	SHA256 string `json:"sha256"`           // lower-case hex
 }
 
 // File is a file in a hook's body: Size bytes from Offset on of the blob that

@@ -36,6 +36,7 @@ type Reply struct {
 	ContentType string            // content-type
 	Headers     map[string]string // httpheaders, as JSON
 	Body        []byte
+	BodyRef     *BodyRef // bodyref, as JSON: where the body is, in place of Body
 }
 
 // Record makes the Kafka record for a place.
@@ -48,6 +49,10 @@ func (r *Reply) Record(topic string, to ReplyTo) *kgo.Record {
 	if len(r.Headers) > 0 {
 		b, _ := json.Marshal(r.Headers) // text alone: cannot fail
 		headers = append(headers, kgo.RecordHeader{Key: "httpheaders", Value: b})
+	}
+	if r.BodyRef != nil {
+		b, _ := json.Marshal(r.BodyRef) // text and numbers: cannot fail
+		headers = append(headers, kgo.RecordHeader{Key: "bodyref", Value: b})
 	}
 	return &kgo.Record{Topic: topic, Partition: to.Partition, Key: []byte(to.Instance), Value: r.Body, Headers: headers}
 }
@@ -66,6 +71,8 @@ func ParseReply(record *kgo.Record) (*Reply, error) {
 			r.ContentType = string(h.Value)
 		case "httpheaders":
 			err = json.Unmarshal(h.Value, &r.Headers)
+		case "bodyref":
+			err = json.Unmarshal(h.Value, &r.BodyRef)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading header %s: %w", h.Key, err)

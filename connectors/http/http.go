@@ -56,6 +56,8 @@ const inputSchema = `{
     "query": {"type": "object", "title": "Query", "description": "Added to the URL's own; lists repeat the name"},
     "headers": {"type": "object", "title": "Headers", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     "body": {"title": "Body", "description": "Sent as JSON unless the content type says otherwise"},
+    "file": ` + outgoing.FileSchema + `,
+    "multipart": ` + outgoing.MultipartSchema + `,
     "contentType": {"type": "string", "title": "Content type", "description": "With one, text is sent as it is, and application/x-www-form-urlencoded makes a form of an object", "examples": ["application/json", "application/x-www-form-urlencoded", "text/plain"]},
     "timeout": {"type": "string", "title": "Timeout", "description": "a time such as 10s or 500ms; never longer than the step's", "pattern": "^[0-9]{1,6}(ms|s|m)$", "examples": ["10s"]},
     "expect": {
@@ -71,6 +73,8 @@ type input struct {
 	Query       json.RawMessage `json:"query"`
 	Headers     map[string]any  `json:"headers"`
 	Body        json.RawMessage `json:"body"`
+	File        json.RawMessage `json:"file"`
+	Multipart   json.RawMessage `json:"multipart"`
 	ContentType string          `json:"contentType"`
 	Timeout     string          `json:"timeout"`
 	Expect      []any           `json:"expect"`
@@ -131,9 +135,9 @@ func (in input) request(call connectors.Call) (outgoing.Request, error) {
 	if err != nil {
 		return outgoing.Request{}, connectors.BadInput("headers: %v", err)
 	}
-	body, contentType, err := outgoing.Content(in.Body, in.ContentType)
+	body, stream, contentType, err := outgoing.Payload{Body: in.Body, File: in.File, Multipart: in.Multipart, ContentType: in.ContentType}.Content(call)
 	if err != nil {
-		return outgoing.Request{}, connectors.BadInput("body: %v", err)
+		return outgoing.Request{}, err
 	}
 	if contentType != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", contentType)
@@ -156,7 +160,7 @@ func (in input) request(call connectors.Call) (outgoing.Request, error) {
 	if err != nil {
 		return outgoing.Request{}, err
 	}
-	return outgoing.Request{Method: method, URL: u, Header: header, Body: body, Secrets: secrets, Expect: expect}, nil
+	return outgoing.Request{Method: method, URL: u, Header: header, Body: body, Stream: stream, Secrets: secrets, Expect: expect}, nil
 }
 
 // expected reads statuses (404) and classes of them ("2xx"). Nothing means 2xx.

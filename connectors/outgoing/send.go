@@ -25,6 +25,7 @@ type Request struct {
 	URL    *url.URL
 	Header http.Header // sent as it is; may be nil
 	Body   []byte      // nil: none
+	Stream *Stream     // in place of Body
 	// Secrets are blanked in error messages, also where the target sends them back.
 	Secrets []string
 	// Expect says which statuses are success; nil: 2xx.
@@ -67,6 +68,10 @@ func SendRaw(ctx context.Context, client *http.Client, q Request) (Answer, error
 	}
 	if q.Header != nil {
 		r.Header = q.Header.Clone()
+	}
+	if q.Stream != nil {
+		r.Body, r.ContentLength = &replayed{ctx: ctx, stream: q.Stream}, q.Stream.Size
+		defer r.Body.Close()
 	}
 
 	res, err := client.Do(r)

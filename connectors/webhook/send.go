@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"sluice/connectors"
@@ -20,6 +21,8 @@ const sendInput = `{
     "url": {"type": "string", "title": "URL", "description": "an address that starts with http:// or https://", "minLength": 1, "examples": ["https://example.com/in"]},
     "method": {"type": "string", "title": "Method", "enum": ["POST", "PUT", "PATCH", "DELETE", "GET"], "default": "POST"},
     "body": {"title": "Body", "description": "Sent as JSON; text is sent as it is where a content type is given"},
+    "file": ` + outgoing.FileSchema + `,
+    "multipart": ` + outgoing.MultipartSchema + `,
     "contentType": {"type": "string", "title": "Content type", "examples": ["application/json", "text/plain"]},
     "headers": {"type": "object", "title": "Headers", "additionalProperties": {"type": ["string", "number", "boolean"]}}
   }
@@ -27,7 +30,7 @@ const sendInput = `{
 
 func send(ctx context.Context, env connectors.Env, call connectors.Call) (connectors.Result, error) {
 	const doing = "sending the webhook"
-	q, err := request(env, call)
+	q, err := request(ctx, env, call)
 	if err != nil {
 		e := *connectors.AsError(err)
 		e.Message = doing + ": " + e.Message
@@ -41,11 +44,13 @@ func send(ctx context.Context, env connectors.Env, call connectors.Call) (connec
 	return connectors.Result{Output: answer.JSON(), HTTPStatus: answer.Status}, nil
 }
 
-func request(env connectors.Env, call connectors.Call) (outgoing.Request, error) {
+func request(ctx context.Context, env connectors.Env, call connectors.Call) (outgoing.Request, error) {
 	var in struct {
 		URL         string          `json:"url"`
 		Method      string          `json:"method"`
 		Body        json.RawMessage `json:"body"`
+		File        json.RawMessage `json:"file"`
+		Multipart   json.RawMessage `json:"multipart"`
 		ContentType string          `json:"contentType"`
 		Headers     map[string]any  `json:"headers"`
 	}
@@ -70,9 +75,9 @@ func request(env connectors.Env, call connectors.Call) (outgoing.Request, error)
 	if method == "" {
 		method = http.MethodPost
 	}
-	body, contentType, err := outgoing.Content(in.Body, in.ContentType)
+	body, stream, contentType, err := outgoing.Payload{Body: in.Body, File: in.File, Multipart: in.Multipart, ContentType: in.ContentType}.Content(call)
 	if err != nil {
-		return outgoing.Request{}, connectors.BadInput("body: %v", err)
+		return outgoing.Request{}, err
 	}
 	if contentType != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", contentType)
@@ -81,10 +86,16 @@ func request(env connectors.Env, call connectors.Call) (outgoing.Request, error)
 		header.Set("Idempotency-Key", call.IdempotencyKey)
 	}
 
-	q := outgoing.Request{Method: method, URL: u, Header: header, Body: body}
+	q := outgoing.Request{Method: method, URL: u, Header: header, Body: body, Stream: stream}
 	var known bool
 	if q.Secrets, known, err = outgoing.Authorize(call.Credential, u, header); err != nil || known {
 		return q, err
+	}
+	if stream != nil { // what is signed is read before the signature is sent
+		if body, err = readSmall(ctx, stream); err != nil {
+			return q, err
+		}
+		q.Body, q.Stream = body, nil
 	}
 	signed := delivery{
 		id: call.IdempotencyKey, at: env.Clock(), method: method, url: u.String(), body: body,
@@ -98,4 +109,22 @@ func request(env connectors.Env, call connectors.Call) (outgoing.Request, error)
 		err = connectors.BadCredential("credentials of type %s are for receiving: choose none, basic, apiKey, hmac or standard-webhooks", call.Credential.Type)
 	}
 	return q, err
+}
+
+// readSmall reads a stream that is to be signed.
+func readSmall(ctx context.Context, s *outgoing.Stream) ([]byte, error) {
+	const most = 10 << 20
+	if s.Size > most {
+		return nil, connectors.BadInput("file: %d bytes are too many to be signed: send at most %d, or without a signature", s.Size, most)
+	}
+	r, err := s.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, &connectors.Error{Kind: connectors.KindInternal, Message: "reading the file: " + err.Error()}
+	}
+	return body, nil
 }

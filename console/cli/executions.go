@@ -153,7 +153,14 @@ func (s *session) printExecution(x *console.ExecutionDetail) error {
 		for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
 			fmt.Fprintf(s.out, "  %s: %s\n", clean(name), clean(h.Headers[name]))
 		}
-		fmt.Fprintf(s.out, "  body   %s\n", value(h.Body, "         "))
+		if h.BodySHA256 != "" {
+			fmt.Fprintf(s.out, "  body   %d bytes, SHA-256 %s: GET %s\n", h.BodySize, clean(h.BodySHA256), clean(h.BodyURL))
+		} else {
+			fmt.Fprintf(s.out, "  body   %s\n", value(h.Body, "         "))
+		}
+		for _, f := range h.Files {
+			fmt.Fprintf(s.out, "  file   %s (%s, %d bytes): GET %s\n", clean(f.Name), clean(f.ContentType), f.Size, clean(f.URL))
+		}
 	}
 	fmt.Fprintln(s.out, "\nSteps")
 	steps := newTable(s.out, "ID", "NAME", "USES", "STATUS", "ATTEMPTS", "DURATION", "HTTP")

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -278,7 +279,7 @@ func (d *Driver) hooks(ctx context.Context, client *kgo.Client, items []item) ([
 }
 
 func (d *Driver) hooksOfHistory(ctx context.Context, ids []uuid.UUID, found map[uuid.UUID]*schemas.Hook) error {
-	rows, err := d.opts.ClickHouse.Query(ctx, `SELECT id, flow, received_at, method, path, query, headers, content_type, body, partition, offset
+	rows, err := d.opts.ClickHouse.Query(ctx, `SELECT id, flow, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, partition, offset
 		FROM hooks WHERE id IN ?`, ids)
 	if err != nil {
 		return fmt.Errorf("reading hooks: %w", err)
@@ -286,13 +287,24 @@ func (d *Driver) hooksOfHistory(ctx context.Context, ids []uuid.UUID, found map[
 	defer rows.Close()
 	for rows.Next() {
 		var id uuid.UUID
-		var body string
+		var body, blob, files string
+		var ref schemas.BodyRef
+		var size uint64
 		var received time.Time
 		h := &schemas.Hook{Kind: schemas.KindHook}
-		if err := rows.Scan(&id, &h.Flow, &received, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &body, &h.Partition, &h.Offset); err != nil {
+		if err := rows.Scan(&id, &h.Flow, &received, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &body, &size, &ref.SHA256, &blob, &files, &h.Partition, &h.Offset); err != nil {
 			return fmt.Errorf("reading hooks: %w", err)
 		}
 		h.ID, h.Time, h.Body = schemas.ExecutionID(id), received, []byte(body)
+		if blob != "" {
+			ref.Blob, ref.Size = blob, int64(size)
+			h.BodyRef = &ref
+		}
+		if files != "" {
+			if err := json.Unmarshal([]byte(files), &h.Files); err != nil {
+				return fmt.Errorf("reading the files of hook %s: %w", h.ID, err)
+			}
+		}
 		found[id] = h
 	}
 	if err := rows.Err(); err != nil {

@@ -54,7 +54,7 @@ func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}}
 // keyOf evaluates a flow's key for a hook. A hook without a key, and one whose
 // key cannot be evaluated, is no duplicate of anything.
 func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool) {
-	value, defined, err := expression.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+	value, defined, err := expression.Evaluate(ctx, h.view(p.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 	if err != nil || !defined || value == nil || value == "" {
 		return delivery{}, false
 	}

@@ -28,7 +28,7 @@ func TestEveryProvidersDeliveryIDCanBeEvaluated(t *testing.T) {
 		}
 		h := &schemas.Hook{Method: "POST", ContentType: "application/json", Headers: headers,
 			Body: []byte(`{"id":"a","event_id":"b","event-data":{"id":"c"}}`)}
-		value, defined, err := expression.Evaluate(t.Context(), (&loadedHook{Hook: h}).view(), mapping.Eval{Now: time.Now()})
+		value, defined, err := expression.Evaluate(t.Context(), (&loadedHook{Hook: h}).view(false), mapping.Eval{Now: time.Now()})
 		if id, ok := value.(string); err != nil || !defined || !ok || id == "" {
 			t.Errorf("%s: %v, %v, %v", preset, value, defined, err)
 		}

@@ -62,14 +62,24 @@ type output struct {
 // job that needs it.
 type loadedHook struct {
 	*schemas.Hook
+	parsed, raw hookView
+}
+
+type hookView struct {
 	once  sync.Once
 	scope *mapping.Object
 }
 
-// view is what the hook brings into scope; it must not be changed.
-func (h *loadedHook) view() *mapping.Object {
-	h.once.Do(func() { h.scope = newScope(h.Hook) })
-	return h.scope
+// view is what the hook brings into scope, its body parsed or, of a flow that
+// wants that, as it came; it must not be changed. A large body is in it after
+// store.open.
+func (h *loadedHook) view(raw bool) *mapping.Object {
+	v := &h.parsed
+	if raw {
+		v = &h.raw
+	}
+	v.once.Do(func() { v.scope = newScope(h.Hook, raw) })
+	return v.scope
 }
 
 // idempotencyKey is the same for every attempt at a step of an execution, and

@@ -100,7 +100,13 @@ func (j *job) run(ctx context.Context) (r result) {
 		}
 		r.hook = hook
 	}
-	scope := scopeOf(r.hook, j.plan, j.outputs)
+	opened, done, err := j.session.opts.store.open(ctx, r.hook, j.plan.raw)
+	if err != nil {
+		r.err = connectors.AsError(err)
+		return r
+	}
+	defer done()
+	scope := scopeOf(opened, j.plan, j.outputs)
 	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id)}
 	if step.when != nil {
 		v, defined, err := step.when.Evaluate(ctx, scope, ev)
@@ -124,12 +130,12 @@ func (j *job) run(ctx context.Context) (r result) {
 		return r
 	}
 	a.Input = recorded(input)
-	r.output, r.err = j.do(ctx, step, input, a)
+	r.output, r.err = j.do(ctx, step, input, r.hook, a)
 	return r
 }
 
 // do checks the input, opens the credential, and has the component run.
-func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *records.Attempt) (mapping.Value, *connectors.Error) {
+func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hook *loadedHook, a *records.Attempt) (mapping.Value, *connectors.Error) {
 	if err := step.component.CheckInput(input); err != nil {
 		return nil, connectors.AsError(connectors.BadInput("%s", err))
 	}
@@ -140,6 +146,7 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, a *
 		return nil, failed
 	}
 	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
+	call.File = func(ref string) (*connectors.File, error) { return j.session.opts.store.file(hook.Hook, ref) }
 	if j.replyTo != "" {
 		call.Reply = func(ctx context.Context, r connectors.Reply) error {
 			return j.session.sendReply(ctx, j.id, j.replyTo, r)
@@ -186,7 +193,7 @@ func scopeOf(hook *loadedHook, p *plan, outputs []output) *mapping.Object {
 		steps.Set(o.step, o.value)
 	}
 	scope := mapping.NewObject()
-	hook.view().Range(func(k string, v mapping.Value) bool {
+	hook.view(p.raw).Range(func(k string, v mapping.Value) bool {
 		scope.Set(k, v)
 		return true
 	})

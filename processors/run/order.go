@@ -45,7 +45,7 @@ func (s *session) orderKey(ctx context.Context, h *loadedHook) []byte {
 	}
 	text := []byte("flow")
 	if plan.order.key != nil {
-		value, defined, err := plan.order.key.Evaluate(ctx, h.view(), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+		value, defined, err := plan.order.key.Evaluate(ctx, h.view(plan.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 		if err != nil || !defined || value == nil {
 			return nil
 		}

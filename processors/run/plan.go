@@ -28,6 +28,7 @@ type plan struct {
 	timeout time.Duration // of a whole execution; 0: none
 	dedupe  *dedupe       // nil: every hook runs
 	order   order
+	raw     bool // the body is handed over as it came
 	// What a waiting sender is answered when the execution ends.
 	onSuccess, onFailure respond
 }
@@ -51,7 +52,7 @@ func (s *stepPlan) effect() bool {
 // newPlan compiles a version. A version was checked when it was published, so
 // that an error here means that this binary knows less than that one did.
 func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *mapping.Engine) (*plan, error) {
-	p := &plan{flow: id, version: v.Number, graph: newGraph(v.Flow), timeout: time.Duration(v.Flow.Timeout)}
+	p := &plan{flow: id, version: v.Number, graph: newGraph(v.Flow), timeout: time.Duration(v.Flow.Timeout), raw: v.Flow.Trigger.Raw}
 	p.steps = make([]stepPlan, len(v.Flow.Steps))
 	for i := range v.Flow.Steps {
 		s := &v.Flow.Steps[i]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"sluice/connectors"
@@ -104,6 +105,11 @@ func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, h
 			return reply, err
 		}
 	}
+	hook, done, err := s.opts.store.open(ctx, hook, plan.raw)
+	if err != nil {
+		return reply, err
+	}
+	defer done()
 	value, err := r.body.Evaluate(ctx, scopeOf(hook, plan, outputs), mapping.Eval{Now: startedAt, Seed: seed(id)})
 	if err != nil {
 		return reply, err
@@ -164,6 +170,17 @@ func (s *session) sendReply(ctx context.Context, id schemas.ExecutionID, to stri
 		return &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Message: err.Error()}
 	}
 	reply := schemas.Reply{ID: id, Status: r.Status, ContentType: r.ContentType, Headers: r.Headers, Body: r.Body}
+	if f := r.File; f != nil && f.Blob != nil {
+		reply.BodyRef = f.Blob // the edge reads it
+	} else if f != nil {
+		content, err := f.Open(ctx)
+		if err != nil {
+			return err
+		}
+		if reply.Body, err = io.ReadAll(content); err != nil {
+			return &connectors.Error{Kind: connectors.KindInternal, Message: "reading the file: " + err.Error()}
+		}
+	}
 	if err := s.reader.ProduceSync(ctx, reply.Record(s.opts.Topics.Replies(), place)).FirstErr(); err != nil {
 		return &connectors.Error{Kind: connectors.KindNetwork, Sent: true, Message: "handing the reply to the edge: " + err.Error()}
 	}

@@ -23,6 +23,7 @@ import (
 	"sluice/connectors/mapping"
 	"sluice/connectors/oauth"
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 )
 
 // Catalog is what the runner needs to know of flows and credentials: the
@@ -48,6 +49,7 @@ type Options struct {
 	Env        connectors.Env
 	// OAuth opens credentials of OAuth 2; nil: none can be used.
 	OAuth    *oauth.Tokens
+	Blobs    blobs.Store // where large bodies are; nil: none can be read
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
 
@@ -62,6 +64,8 @@ type Options struct {
 	// handed over or the process ends; what is not done by then is done again
 	// by the next owner, under the same idempotency key. Default 5 s.
 	DrainTimeout time.Duration
+
+	store *store // Blobs, for all sessions
 }
 
 const (
@@ -85,6 +89,7 @@ func New(opts Options) *Runner {
 func (o Options) withDefaults() Options {
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
+	o.store = newStore(o.Blobs)
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}

@@ -354,11 +354,16 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 	}
 	p.executions[e.id] = e
 	s.touch(e)
-	if first, ok := s.duplicate(ctx, p, e.hook); ok {
+	whole, done, err := s.withBody(ctx, entry, e.hook)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if first, ok := s.duplicate(ctx, p, whole); ok {
 		s.endDuplicate(e, first)
 		return nil
 	}
-	e.x.OrderKey = s.orderKey(ctx, e.hook)
+	e.x.OrderKey = s.orderKey(ctx, whole)
 	if p.lanes.join(e) {
 		s.enqueue(e)
 		s.pump(e.x.FlowId)

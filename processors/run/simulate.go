@@ -9,6 +9,7 @@ import (
 	"sluice/connectors"
 	"sluice/connectors/mapping"
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 	"sluice/schemas/records"
 )
 
@@ -16,7 +17,10 @@ import (
 // plan, decisions and expressions as a real execution, with effects answered by
 // the caller. It never opens a credential, and what it runs has no HTTP client.
 // It is safe for concurrent use.
-type Simulator struct{ plan *plan }
+type Simulator struct {
+	plan  *plan
+	store *store
+}
 
 // NewSimulator compiles a version of a flow.
 func NewSimulator(flow string, v *schemas.FlowVersion, set *connectors.Set, engine *mapping.Engine) (*Simulator, error) {
@@ -24,14 +28,24 @@ func NewSimulator(flow string, v *schemas.FlowVersion, set *connectors.Set, engi
 	if err != nil {
 		return nil, err
 	}
-	return &Simulator{p}, nil
+	return &Simulator{p, newStore(nil)}, nil
+}
+
+// Reads has the simulator read large bodies from a store.
+func (s *Simulator) Reads(b blobs.Store) *Simulator {
+	s.store = newStore(b)
+	return s
 }
 
 // Run simulates one execution. answer is asked for every effect, with the
 // step's checked input. Time and randomness are the hook's own, so that what
 // ran before on the same expressions gives the same again. The error is ctx's.
 func (s *Simulator) Simulate(ctx context.Context, hook *schemas.Hook, answer func(step *schemas.Step, input []byte) schemas.Answer) (*schemas.Simulation, error) {
-	loaded := &loadedHook{Hook: hook}
+	loaded, closed, err := s.store.open(ctx, &loadedHook{Hook: hook}, s.plan.raw)
+	if err != nil {
+		return nil, fmt.Errorf("simulating execution %s: %w", hook.ID, err)
+	}
+	defer closed()
 	x := &records.Execution{Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_RUNNING, Version: s.plan.version}
 	done := make(map[int]schemas.SimulatedStep, len(s.plan.steps))
 	var outputs []output
@@ -120,7 +134,7 @@ func (s *Simulator) step(ctx context.Context, hook *loadedHook, outputs []output
 		ctx, cancel := context.WithTimeout(ctx, step.timeout)
 		defer cancel()
 		clock := func() time.Time { return hook.Time }
-		result, err := step.component.Do(ctx, connectors.Env{Now: clock}, connectors.Call{Input: out.Input, Attempt: 1})
+		result, err := step.component.Do(ctx, connectors.Env{Now: clock}, connectors.Call{Input: out.Input, Attempt: 1, File: func(ref string) (*connectors.File, error) { return s.store.file(hook.Hook, ref) }})
 		if err != nil {
 			return fail(connectors.AsError(err))
 		}

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -66,6 +67,10 @@ type hookRow struct {
 	headers             map[string]string
 	contentType         string
 	body                []byte
+	bodySize            uint64
+	bodySHA256          string // of a body in the blob store
+	blob                string
+	files               string // JSON, or empty
 	replayOf            *uuid.UUID
 	traceID             string
 	topic               string // without the prefix
@@ -140,13 +145,24 @@ func hookRowOf(r *kgo.Record, topic string, generation uint16) (row hookRow, kep
 	if err := checkID(h.ID, r.Partition); err != nil {
 		return hookRow{}, false, fmt.Errorf("reading header ce_id: %w", err)
 	}
-	return hookRow{
+	row = hookRow{
 		source: source{topic: r.Topic, partition: r.Partition, offset: r.Offset, generation: generation},
 		id:     uuid.UUID(h.ID), flow: h.Flow, receivedAt: within(h.Time),
 		method: h.Method, path: h.Path, query: h.Query, headers: h.Headers,
-		contentType: h.ContentType, body: h.Body,
+		contentType: h.ContentType, body: h.Body, bodySize: uint64(len(h.Body)),
 		replayOf: idOrNil(h.ReplayOf), traceID: traceIDOf(h.TraceParent), topic: topic,
-	}, true, nil
+	}
+	if ref := h.BodyRef; ref != nil {
+		row.blob, row.bodySize, row.bodySHA256 = ref.Blob, uint64(max(ref.Size, 0)), ref.SHA256
+	}
+	if len(h.Files) > 0 {
+		files, err := json.Marshal(h.Files)
+		if err != nil {
+			return hookRow{}, false, fmt.Errorf("encoding the files: %w", err)
+		}
+		row.files = string(files)
+	}
+	return row, true, nil
 }
 
 // lastYear bounds IDs to what ClickHouse's Date and DateTime can say.
