@@ -314,7 +314,7 @@ func (p *process) stages() ([]stage, error) {
 		served := console.New(console.Options{
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Blobs: p.blobs, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
-			Health: p.health(), Gatherer: p.registry, Rejected: p.rejected(), Logger: p.log,
+			Health: p.health(), Gatherer: p.registry, Registerer: p.registry, Rejected: p.rejected(), Logger: p.log,
 			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
 		})
 		stages = append(stages, stage{name: "console", run: func(ctx context.Context) error {

@@ -35,7 +35,7 @@ func TestEveryPathOfTheContractIsThere(t *testing.T) {
 		"POST /apply", "GET /credentials", "POST /credentials", "GET /credentials/{id}", "PUT /credentials/{id}", "DELETE /credentials/{id}",
 		"POST /credentials/verify", "GET /components", "POST /evaluate", "POST /try",
 		"GET /executions", "GET /executions/{id}", "POST /executions/{id}/retry", "POST /executions/{id}/cancel",
-		"POST /query", "GET /stats", "GET /live", "GET /doctor",
+		"POST /query", "GET /stats", "GET /accounting", "GET /live", "GET /doctor",
 	} {
 		method, path, _ := strings.Cut(want, " ")
 		operation, ok := document.Paths["/api/v1"+path][strings.ToLower(method)]

@@ -78,6 +78,8 @@ type Options struct {
 	Health []HealthCheck
 	// Gatherer is what /metrics shows; nil: no /metrics.
 	Gatherer prometheus.Gatherer
+	// Registerer takes the account's metrics; nil: there are none.
+	Registerer prometheus.Registerer
 	// Rejected returns the last requests that the edge turned away from a flow,
 	// without secrets, as something that encodes to JSON; nil: not known here.
 	Rejected func(flowID string) any
@@ -116,9 +118,10 @@ type Console struct {
 	// within this process; between processes the revisions decide.
 	writing sync.Mutex
 	// producer appends commands; set by Run before the first request.
-	producer *kgo.Client
-	stopping chan struct{}
-	awaited  awaited
+	producer   *kgo.Client
+	stopping   chan struct{}
+	awaited    awaited
+	accountant *accountant
 }
 
 // New makes a console. It does no I/O.
@@ -137,6 +140,7 @@ func New(opts Options) *Console {
 	}
 	opts.PublicURL = strings.TrimRight(opts.PublicURL, "/")
 	c := &Console{opts: opts, log: opts.Logger, stopping: make(chan struct{})}
+	c.accountant = newAccountant(opts.Registerer)
 	c.live = newLive(opts.Kafka, opts.Topics, opts.Logger)
 	c.handler = c.routes()
 	return c
@@ -175,6 +179,11 @@ func (c *Console) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
+	if c.opts.ClickHouse != nil {
+		accounting, stop := context.WithCancel(ctx)
+		defer stop()
+		go c.keepAccounts(accounting)
+	}
 	go func() { failed <- server.Serve(listener) }()
 	c.log.Info("console listening", "addr", listener.Addr().String())
 

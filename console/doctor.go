@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,18 +36,23 @@ type doctorOutput struct{ Body Diagnosis }
 func (c *Console) registerDoctor(api huma.API) {
 	huma.Register(api, op("doctor", http.MethodGet, "/doctor", "Check everything that Sluice depends on, and say what to do", "operation"),
 		func(ctx context.Context, _ *struct{}) (*doctorOutput, error) {
-			return &doctorOutput{c.diagnose(ctx)}, nil
+			return &doctorOutput{c.diagnose(ctx, true)}, nil
 		})
 }
 
 // diagnose runs all checks at once. One that does not come back in time is
-// reported and left behind.
-func (c *Console) diagnose(ctx context.Context) Diagnosis {
+// reported and left behind. whole: what is dear to check as well.
+func (c *Console) diagnose(ctx context.Context, whole bool) Diagnosis {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	out := Diagnosis{OK: true, Checks: make([]CheckResult, len(c.opts.Health))}
+	checks := slices.Clone(c.opts.Health)
+	if whole && c.opts.ClickHouse != nil {
+		checks = append(checks, HealthCheck{Name: "accounting", Optional: true, Check: c.checkAccounts,
+			Remedy: "GET /api/v1/accounting has the account; compare the executions named with the topic hooks"})
+	}
+	out := Diagnosis{OK: true, Checks: make([]CheckResult, len(checks))}
 	var all sync.WaitGroup
-	for i, check := range c.opts.Health {
+	for i, check := range checks {
 		all.Go(func() {
 			begin := time.Now()
 			done := make(chan error, 1)
@@ -76,7 +82,7 @@ func (c *Console) diagnose(ctx context.Context) Diagnosis {
 
 // ready answers 200 when everything that is not optional is well.
 func (c *Console) ready(w http.ResponseWriter, r *http.Request) {
-	out := c.diagnose(r.Context())
+	out := c.diagnose(r.Context(), false)
 	status := http.StatusOK
 	for i := range out.Checks {
 		if !out.Checks[i].OK && !out.Checks[i].Optional {
