@@ -87,7 +87,7 @@ func (c *Console) listComponents(_ context.Context, in *componentsInput) (*conne
 			continue
 		}
 		whole := in.Connector != "" || c.opts.Components.Builtin(connector.Name)
-		shown := Connector{Name: connector.Name, Title: connector.Title, Summary: connector.Summary, Credentials: []CredentialType{}, Components: []Component{}}
+		shown := Connector{Name: connector.Name, Title: connector.Title, Summary: connector.Summary, Imported: !c.opts.Components.Builtin(connector.Name), Credentials: []CredentialType{}, Components: []Component{}}
 		if e := c.opts.Control.Connector(connector.Name); e != nil {
 			shown.Imported, shown.Source = true, e.Source
 		}

@@ -154,7 +154,7 @@ func ended(registry *prometheus.Registry) (int, error) {
 func threeRecords(ctx context.Context, b *broker, n int) (float64, error) {
 	session, err := kgo.NewGroupTransactSession(append(append([]kgo.Opt{}, b.kafka...), kgo.ConsumeTopics(schemas.DefaultTopics.Replays()),
 		kgo.ConsumerGroup("three"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.TransactionalID("three"),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.ProducerLinger(0),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ProducerLinger(0),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
 		return 0, err
