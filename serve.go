@@ -422,7 +422,7 @@ func (p *process) writeHistory(ctx context.Context) error {
 
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
-		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
+		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
 		Logger: p.log, Registerer: p.registry,
 	}
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -48,6 +49,11 @@ func (e *Edge) record(r *request, d *delivery) {
 	add("ce_query", keep(r.flow.lock.withoutKey(request.URI().QueryString())))
 
 	d.list, d.names = r.flow.lock.keptHeaders(&request.Header, d.list[:0], d.names[:0])
+	if r.upload != nil && r.upload.encoded { // the body is kept decoded
+		d.list = slices.DeleteFunc(d.list, func(h header) bool {
+			return string(h.name) == "content-encoding" || string(h.name) == "content-length"
+		})
+	}
 	if len(d.list) > 0 {
 		from = len(d.text)
 		d.text = appendHeaders(d.text, d.list)

@@ -26,6 +26,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/schemas"
+	"sluice/schemas/blobs"
 	"sluice/schemas/migrations"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 	Topics schemas.Topics
 	// ClickHouse has the tables of Migrate.
 	ClickHouse Conn
+	// Blobs is swept of what no hook names any more; nil: nothing is swept.
+	Blobs blobs.Store
 
 	// Group is the consumer group; "sluice-runlog" by default.
 	Group string
@@ -123,6 +126,9 @@ func (w *Writer) Run(ctx context.Context) error {
 	rolling, stop := context.WithCancel(ctx)
 	var roller sync.WaitGroup
 	roller.Go(func() { w.keepRolling(rolling) })
+	if w.options.Blobs != nil {
+		roller.Go(func() { w.sweep(rolling) })
+	}
 	defer func() { stop(); roller.Wait() }()
 	wait := newBackoff()
 	for {

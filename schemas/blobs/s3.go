@@ -218,5 +218,8 @@ func (s *S3) Tidy(ctx context.Context, before time.Time) error {
 	return ctx.Err()
 }
 
+// Buffered is the memory, in bytes, of one blob that is being written.
+func (s *S3) Buffered() int { return partSize }
+
 // Check writes an object, reads it and removes it.
 func (s *S3) Check(ctx context.Context) error { return check(ctx, s) }
