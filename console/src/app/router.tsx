@@ -31,6 +31,14 @@ const routes = [
     '/sql',
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),
+  at(
+    '/components',
+    lazyRouteComponent(() => import('../components/page.tsx'), 'ComponentsPage'),
+  ),
+  at(
+    '/settings',
+    lazyRouteComponent(() => import('../settings/page.tsx'), 'SettingsPage'),
+  ),
 ]
 
 export const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: 'intent', scrollRestoration: false })
