@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -347,4 +349,64 @@ steps:
 	if begun, err := os.ReadDir(filepath.Join(data, "blobs", ".begun")); err != nil || len(begun) > 0 {
 		t.Errorf("begun and left: %v, %v", begun, err)
 	}
+}
+
+// TestKillMinus9AtEveryPointOfAnUploadLeavesAWholeHookOrNone kills the process
+// while a body comes, when all of it came, and while it is kept and appended.
+func TestKillMinus9AtEveryPointOfAnUploadLeavesAWholeHookOrNone(t *testing.T) {
+	in := newInstallation(t)
+	p := in.start(nil, "dev")
+	p.ready()
+	in.apply("kind: Flow\nid: file\ntrigger: {uses: webhook/receive}\nsteps:\n  - {id: see, uses: mapper/map, input: {sum: '=files[0].sha256'}}\n")
+	const size = 3 << 20
+	body, _ := io.ReadAll(random(1, size))
+	want := sumOf(bytes.NewReader(body))
+	sent, accepted := 0, []string{}
+	for _, point := range []struct {
+		bytes int
+		after time.Duration
+	}{
+		{200 << 10, 0}, {2 << 20, 5 * time.Millisecond}, {size, 0}, {size, 5 * time.Millisecond},
+		{size, 12 * time.Millisecond}, {size, 25 * time.Millisecond}, {size, 60 * time.Millisecond},
+	} {
+		c, err := net.Dial("tcp", in.ingest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST /hook/file HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n", size)
+		_, _ = c.Write(body[:point.bytes])
+		sent++
+		time.Sleep(point.after)
+		p.kill()
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil && resp.StatusCode == 200 {
+			accepted = append(accepted, resp.Header.Get("X-Request-Id"))
+		}
+		c.Close()
+		p = in.start(nil, "dev")
+		p.ready()
+	}
+	for _, id := range accepted {
+		if d := in.succeeded(id); compact(d.Steps[0].Output) != `{"sum":"`+want+`"}` {
+			t.Errorf("accepted %s: %s", id, d.Steps[0].Output)
+		}
+	}
+	// What is there without an answer is whole, too.
+	hooks := in.list("file")
+	if len(hooks) < len(accepted) || len(hooks) > sent {
+		t.Errorf("%d hooks of %d uploads, %d of them accepted", len(hooks), sent, len(accepted))
+	}
+	for _, x := range hooks {
+		d := in.succeeded(x.ID)
+		resp, err := in.apiClient.Get("http://" + in.api + d.Hook.BodyURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := sumOf(resp.Body); sum != want || d.Hook.BodySize != size {
+			t.Errorf("hook %s is %d bytes of %s", x.ID, d.Hook.BodySize, sum)
+		}
+		resp.Body.Close()
+	}
+	t.Logf("%d uploads, %d accepted, %d hooks", sent, len(accepted), len(hooks))
+	p.stop()
 }

@@ -139,17 +139,20 @@ func (p *parts) read(each func(Part, io.Reader) error) (what string, err error) 
 			return what, nil
 		}
 		content := &content{parts: p}
-		if err := each(part, content); err != nil {
-			return "", err
+		err := each(part, content)
+		if err == nil {
+			_, err = io.Copy(io.Discard, content)
 		}
-		if _, err := io.Copy(io.Discard, content); err != nil {
-			if content.what != "" {
-				return content.what, nil
-			}
+		if content.what != "" { // also where each took the end for the content's
+			return content.what, nil
+		}
+		if err != nil || p.err != nil {
 			return "", err
 		}
 		// The delimiter is at hand.
-		p.drop(len(p.delimiter) - len(p.dash))
+		if !content.bare {
+			p.drop(len(p.delimiter) - len(p.dash))
+		}
 		line := p.line(len(p.dash) + 256)
 		rest := line[len(p.dash):]
 		if bytes.HasPrefix(rest, []byte("--")) {
@@ -217,7 +220,9 @@ func (p *parts) header() (part Part, what string) {
 // content is the content of the part that is being read: up to the delimiter.
 type content struct {
 	parts *parts
+	begun bool
 	done  bool
+	bare  bool // the delimiter has no line's end of its own: the headers' last one is it
 	what  string
 }
 
@@ -226,6 +231,15 @@ func (c *content) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	p := c.parts
+	if !c.begun {
+		c.begun = true
+		for len(p.buffer) <= len(p.dash) && p.more() {
+		}
+		if bytes.HasPrefix(p.buffer, p.dash) && len(p.buffer) > len(p.dash) && strings.IndexByte(" \t\r\n-", p.buffer[len(p.dash)]) >= 0 {
+			c.done, c.bare = true, true
+			return 0, io.EOF
+		}
+	}
 	for {
 		at := bytes.Index(p.buffer, p.delimiter)
 		safe := at
