@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAShortRoundBreaksNoPromise plays three scenarios that between them kill
+// TestAShortRoundBreaksNoPromise plays two scenarios that between them kill
 // and stop runners, edges, the run log and brokers. `make faults` plays many.
 func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "sluice")
@@ -16,7 +16,7 @@ func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, seed := range []uint64{2, 5, 11} {
+	for _, seed := range []uint64{2, 205} {
 		t.Logf("seed %d: %s", seed, newScenario(seed, 1))
 		found, err := campaign(t.Context(), binary, seed, 1, 200, t.TempDir())
 		if err != nil {

@@ -53,7 +53,11 @@ func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}}
 
 // keyOf evaluates a flow's key for a hook. A hook without a key, and one whose
 // key cannot be evaluated, is no duplicate of anything.
+//
+// The end of the process does not cut it short: the hooks that are taken then
+// would count as hooks without a key, and every delivery would run.
 func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool) {
+	ctx = context.WithoutCancel(ctx)
 	value, defined, err := expression.Evaluate(ctx, h.view(p.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 	if err != nil || !defined || value == nil || value == "" {
 		return delivery{}, false

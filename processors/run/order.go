@@ -45,7 +45,8 @@ func (s *session) orderKey(ctx context.Context, h *loadedHook) []byte {
 	}
 	text := []byte("flow")
 	if plan.order.key != nil {
-		value, defined, err := plan.order.key.Evaluate(ctx, h.view(plan.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+		// The end of the process does not cut it short: see keyOf.
+		value, defined, err := plan.order.key.Evaluate(context.WithoutCancel(ctx), h.view(plan.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 		if err != nil || !defined || value == nil {
 			return nil
 		}
