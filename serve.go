@@ -32,6 +32,7 @@ import (
 	"sluice/processors/replay"
 	"sluice/processors/run"
 	"sluice/processors/runlog"
+	"sluice/processors/trigger"
 	"sluice/schemas"
 	"sluice/schemas/blobs"
 	"sluice/schemas/clickhouse"
@@ -290,6 +291,12 @@ func (p *process) stages() ([]stage, error) {
 	}
 	if p.has("run") {
 		stages = append(stages, stage{name: "run", run: run.New(p.runnerOptions()).Run})
+	}
+	if p.has("run") {
+		stages = append(stages, stage{name: "triggers", run: trigger.New(trigger.Options{
+			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Partitions: p.partitions, Catalog: p.control,
+			Components: p.components, Env: p.env, OAuth: p.oauth, Logger: p.log,
+		}).Run})
 	}
 	if p.has("replay") {
 		replays, err := p.replays()

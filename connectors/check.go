@@ -69,7 +69,10 @@ func (m *Component) CheckInput(input json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("component %q: input schema: %w", m.Name, err)
 	}
-	return s.check(input, "input")
+	if err := s.check(input, "input"); err != nil || m.Check == nil {
+		return err
+	}
+	return m.Check(input)
 }
 
 // lazy compiles a schema when it is first asked for: a connector made from an OpenAPI document has a thousand, of which a

@@ -108,6 +108,10 @@ type Component struct {
 	// within 30 s or when ctx ends, and its error is an [*Error] as that of Verify.
 	Choices func(ctx context.Context, env Env, ask ChoicesCall) ([]Choice, error) `json:"-"`
 
+	// Check says what is wrong with settings, or a constant input, that fits its schema: a cron expression that is none.
+	// Optional; it does no I/O, and its message names the field and what would be right.
+	Check func(input json.RawMessage) error `json:"-"`
+
 	input *lazy
 }
 

@@ -58,7 +58,10 @@ func (c Checks) CheckInput(component string, input json.RawMessage) error {
 	if len(input) == 0 {
 		input = json.RawMessage("{}")
 	}
-	return s.CheckConstants(input)
+	if err := s.CheckConstants(input); err != nil || m.Check == nil || bytes.Contains(input, []byte(`"=`)) {
+		return err // with an expression in it, it is checked when it is evaluated
+	}
+	return m.Check(input)
 }
 
 // Expression compiles an expression. Its error has a method Position.

@@ -96,6 +96,7 @@ func (c *checker) flow() {
 	trigger := path{}.member("trigger")
 	c.component(trigger.member("uses"), flow.Trigger.Uses, true)
 	c.hasCredential(trigger.member("credential"), flow.Trigger.Credential, flow.Trigger.Uses)
+	c.settings(trigger, &flow.Trigger)
 	everything := func(string) bool { return true }
 	c.expressions(trigger.member("respond"), everything)
 	nothing := func(string) bool { return false }
@@ -237,6 +238,35 @@ func (c *checker) input(p path, s *Step) {
 		input = json.RawMessage("{}")
 	}
 	c.faults(p, n, c.c.CheckInput(s.Uses, input))
+}
+
+// settings checks those of a trigger. A webhook's are members of the trigger itself.
+func (c *checker) settings(p path, t *Trigger) {
+	if trigger, ok := c.c.Component(t.Uses); !ok || !trigger || c.full() {
+		return
+	}
+	at := p.member("input")
+	n := c.d.root.find(at)
+	if t.Uses == "webhook/receive" {
+		if n != nil {
+			c.add(at, "a webhook has no input", "write its settings, such as methods, beside uses")
+		}
+		return
+	}
+	for _, name := range []string{"methods", "respond", "origins", "raw"} {
+		if c.d.root.find(p.member(name)) != nil {
+			c.add(p.member(name), name+" is a setting of webhook/receive", "leave it out")
+		}
+	}
+	if n != nil && n.holdsExpression() {
+		c.add(at, "a trigger's settings are constants: there is nothing yet that an expression could see", "write the value")
+		return
+	}
+	input := t.Input
+	if len(input) == 0 {
+		input = json.RawMessage("{}")
+	}
+	c.faults(at, n, c.c.CheckInput(t.Uses, input))
 }
 
 // faults reports an error about a value: each fault at its place.

@@ -39,15 +39,17 @@ func (f *Flow) OrderBy() (by, key string) {
 
 // Trigger is what starts an execution.
 type Trigger struct {
-	Uses       string          `json:"uses"`
-	Name       string          `json:"name,omitempty"`
-	Note       string          `json:"note,omitempty"`
-	Credential string          `json:"credential,omitempty"` // empty: No Auth
-	Methods    []string        `json:"methods,omitempty"`    // empty: GET and POST
-	Raw        bool            `json:"raw,omitempty"`        // the body is handed over as it came, not parsed
-	Origins    []string        `json:"origins,omitempty"`    // whose pages may send from a browser
-	Respond    *Respond        `json:"respond,omitempty"`
-	Sample     json.RawMessage `json:"sample,omitempty"`
+	Uses       string   `json:"uses"`
+	Name       string   `json:"name,omitempty"`
+	Note       string   `json:"note,omitempty"`
+	Credential string   `json:"credential,omitempty"` // empty: No Auth
+	Methods    []string `json:"methods,omitempty"`    // empty: GET and POST
+	Raw        bool     `json:"raw,omitempty"`        // the body is handed over as it came, not parsed
+	Origins    []string `json:"origins,omitempty"`    // whose pages may send from a browser
+	Respond    *Respond `json:"respond,omitempty"`
+	// Input are the settings of a trigger other than a webhook: constants.
+	Input  json.RawMessage `json:"input,omitempty"`
+	Sample json.RawMessage `json:"sample,omitempty"`
 }
 
 // Respond is what a sender is answered.

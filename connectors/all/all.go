@@ -6,9 +6,11 @@ import (
 	"sluice/connectors/code"
 	"sluice/connectors/github"
 	"sluice/connectors/http"
+	"sluice/connectors/kafka"
 	"sluice/connectors/mapper"
 	"sluice/connectors/paypal"
 	"sluice/connectors/petstore"
+	"sluice/connectors/schedule"
 	"sluice/connectors/shopify"
 	"sluice/connectors/slack"
 	"sluice/connectors/stripe"
@@ -21,6 +23,7 @@ import (
 func Connectors() []connectors.Connector {
 	return []connectors.Connector{
 		webhook.Connector(),
+		schedule.Connector(),
 		http.Connector(),
 		mapper.Connector(),
 		code.Connector(),
@@ -32,6 +35,7 @@ func Connectors() []connectors.Connector {
 		paypal.Connector(),
 		twilio.Connector(),
 		x.Connector(),
+		kafka.Connector(),
 	}
 }
 
