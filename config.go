@@ -35,6 +35,7 @@ type config struct {
 	TopicPrefix      string
 	Partitions       int32
 	ClickHouseURL    string
+	ClickHouseReader string // the URL of a user who can only read; empty: ClickHouseURL
 	DataDir          string
 	BlobURL          string
 	SecretKey        string
@@ -68,6 +69,7 @@ var settings = []setting{
 	{name: "kafka-topic-prefix", fallback: schemas.DefaultTopics.Prefix, help: "what every topic's name begins with"},
 	{name: "kafka-partitions", fallback: "12", help: "partitions of the flows' topics, when they are created"},
 	{name: "clickhouse-url", help: "http://host:8123/database, https://… or clickhouse://host:9000/database"},
+	{name: "clickhouse-reader-url", secret: true, help: "the same database as a user who may only SELECT from it: what people's SQL runs as (default: clickhouse-url, made read-only per statement)"},
 	{name: "data-dir", fallback: "./data", help: "where this process keeps files"},
 	{name: "blob-url", help: "where bodies over 256 KiB and files are kept: a folder, or s3://[KEY:SECRET@]BUCKET[/PREFIX][?endpoint=URL&region=R]; default: blobs in the data folder"},
 	{name: "secret-key", secret: true, help: "32 bytes in base64 or hex that encrypt the credentials' values, the same in every process"},
@@ -123,8 +125,9 @@ func readConfig(flags *pflag.FlagSet) (*config, error) {
 
 	c := &config{
 		KafkaTLS: value["kafka-tls"], TopicPrefix: value["kafka-topic-prefix"], ClickHouseURL: value["clickhouse-url"],
-		KafkaSASL: saslConfig{value["kafka-sasl-mechanism"], value["kafka-sasl-username"], value["kafka-sasl-password"]},
-		DataDir:   value["data-dir"], BlobURL: value["blob-url"], SecretKey: value["secret-key"],
+		ClickHouseReader: value["clickhouse-reader-url"],
+		KafkaSASL:        saslConfig{value["kafka-sasl-mechanism"], value["kafka-sasl-username"], value["kafka-sasl-password"]},
+		DataDir:          value["data-dir"], BlobURL: value["blob-url"], SecretKey: value["secret-key"],
 		IngestAddr: value["ingest-addr"], ConsoleAddr: value["console-addr"], PublicURL: strings.TrimRight(value["public-url"], "/"),
 		APIToken: value["api-token"], Instance: value["instance"], PetstoreAddr: value["petstore-addr"], LogLevel: value["log-level"],
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ var roles = []string{"ingest", "run", "runlog", "replay", "console"}
 
 // sqlLimits bound a statement that somebody typed.
 var sqlLimits = clickhouse.Limits{Time: 30 * time.Second, Rows: 10_000, Truncate: true, Memory: 2 << 30}
+
+// exportLimits bound a statement whose result is a file.
+var exportLimits = clickhouse.Limits{Time: 60 * time.Second, Rows: 1_000_000, Bytes: 256 << 20, Memory: 2 << 30}
 
 // selectionLimits bound the statement that selects a replay's hooks.
 var selectionLimits = clickhouse.Limits{Time: time.Minute, Rows: schemas.MaxSelected + 1, Memory: 4 << 30}
@@ -245,6 +249,9 @@ func (p *process) extend(imported []*schemas.ConnectorEntry) {
 	}
 }
 
+// readerURL is what statements that people write run on.
+func (c *config) readerURL() string { return cmp.Or(c.ClickHouseReader, c.ClickHouseURL) }
+
 // findKey makes a key for the credentials' values when none is given, and
 // keeps it in the data folder: right for one process whose disk stays.
 func (p *process) findKey() error {
@@ -309,7 +316,7 @@ func (p *process) stages() ([]stage, error) {
 		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
 	}
 	if p.has("console") {
-		sql, err := clickhouse.OpenReadOnly(c.ClickHouseURL, sqlLimits)
+		sql, err := clickhouse.OpenReadOnly(c.readerURL(), sqlLimits)
 		if err != nil {
 			return nil, err
 		}
@@ -318,7 +325,12 @@ func (p *process) stages() ([]stage, error) {
 			// What another process's edge rejected is accepted in this one.
 			accepting = ingest.New(p.edgeOptions(nil))
 		}
+		export, err := clickhouse.OpenExporter(c.readerURL(), exportLimits)
+		if err != nil && !errors.Is(err, clickhouse.ErrNoExport) {
+			return nil, err
+		}
 		served := console.New(console.Options{
+			Export:   export,
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Blobs: p.blobs, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Registerer: p.registry, Rejected: p.rejected(), Logger: p.log,
@@ -365,7 +377,7 @@ func (p *process) runnerOptions() run.Options {
 
 // replays are the driver of replays and the runner of their lane.
 func (p *process) replays() ([]stage, error) {
-	sql, err := clickhouse.OpenReadOnly(p.config.ClickHouseURL, selectionLimits)
+	sql, err := clickhouse.OpenReadOnly(p.config.readerURL(), selectionLimits)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ import (
 	"sluice/connectors/oauth"
 	"sluice/schemas"
 	"sluice/schemas/blobs"
+	"sluice/schemas/clickhouse"
 	"sluice/schemas/control"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 	// SQL runs the statements of POST /api/v1/query: a connection that can
 	// change nothing (clickhouse.OpenReadOnly, with Truncate). Nil answers 503.
 	SQL driver.Conn
+	// Export is SQL for other formats than JSON; nil: there are none.
+	Export *clickhouse.Exporter
 
 	Components *connectors.Set
 	Mapping    *mapping.Engine

@@ -46,7 +46,11 @@ func newHistory(t *testing.T) *history {
 	}
 	t.Cleanup(func() { _ = readOnly.Close() })
 	h := &history{conn: openHistory(t, engine.URL()), at: time.Now().UTC().Truncate(time.Microsecond)}
-	h.server = newServer(t, func(o *Options) { o.ClickHouse, o.SQL = h.conn, readOnly })
+	export, err := clickhouse.OpenExporter(engine.URL(), clickhouse.Limits{Time: 10 * time.Second, Rows: 1000, Memory: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server = newServer(t, func(o *Options) { o.ClickHouse, o.SQL, o.Export = h.conn, readOnly, export })
 	h.must(200, "POST", "/api/v1/apply?publish=true&start=true", twoSteps, "Content-Type", "application/yaml")
 	return h
 }

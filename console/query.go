@@ -14,11 +14,13 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"sluice/schemas/clickhouse"
 )
 
 // Limits of a query's answer. Its time and memory on the server are limited by
@@ -60,43 +62,56 @@ type QueryStatistics struct {
 type queryOutput struct{ Body QueryResult }
 
 func (c *Console) registerQuery(api huma.API) {
-	huma.Register(api, op("query", http.MethodPost, "/query", "Ask the run log by SQL: the views executions, steps and hooks", "executions", 400, 503), c.query)
+	query := op("query", http.MethodPost, "/query", "Ask the run log by SQL: the views executions, steps and hooks", "executions", 400, 406, 503)
+	query.Description = "The answer's format is that of Accept, or of the parameter `format`: json (default), csv, ndjson, parquet, arrow (a stream). " +
+		"JSON is cut after 10,000 rows; the others fail when they are over 1,000,000 rows or 256 MiB."
+	query.Middlewares = huma.Middlewares{c.export}
+	huma.Register(api, query, c.query)
+	content := api.OpenAPI().Paths["/api/v1/query"].Post.Responses["200"].Content
+	for _, f := range exports {
+		content[f.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	}
 }
 
 func (c *Console) query(ctx context.Context, in *queryInput) (*queryOutput, error) {
 	if c.opts.SQL == nil {
 		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
 	}
-	if verb := firstWord(in.Body.SQL); !reads[verb] {
-		return nil, problem(http.StatusBadRequest, "begin with SELECT, WITH, SHOW, DESCRIBE, EXPLAIN or EXISTS", "only statements that read are run here")
-	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	result, err := c.ask(ctx, in.Body.SQL)
+	if err != nil {
+		return nil, err
+	}
+	return &queryOutput{*result}, nil
+}
+
+// ask runs a statement that somebody wrote; its error is one to answer.
+func (c *Console) ask(ctx context.Context, sql string) (*QueryResult, error) {
+	if err := clickhouse.Guard(ctx, c.opts.SQL, sql); err != nil {
+		return nil, c.queryError(err)
+	}
 	begin := time.Now()
-	out := &queryOutput{QueryResult{Columns: []QueryColumn{}, Rows: [][]json.RawMessage{}}}
-	measured := clickhouse.Context(ctx, clickhouse.WithProgress(func(p *clickhouse.Progress) {
-		out.Body.Statistics.ReadRows += p.Rows
-		out.Body.Statistics.ReadBytes += p.Bytes
+	out := &QueryResult{Columns: []QueryColumn{}, Rows: [][]json.RawMessage{}}
+	measured := ch.Context(ctx, ch.WithProgress(func(p *ch.Progress) {
+		out.Statistics.ReadRows += p.Rows
+		out.Statistics.ReadBytes += p.Bytes
 	}))
-	rows, err := c.opts.SQL.Query(measured, in.Body.SQL)
+	rows, err := c.opts.SQL.Query(measured, sql)
 	if err != nil {
 		return nil, c.queryError(err)
 	}
 	defer rows.Close()
-	if err := out.Body.read(rows); err != nil {
+	if err := out.read(rows); err != nil {
 		return nil, c.queryError(err)
 	}
-	if len(out.Body.Columns) == 0 {
+	if len(out.Columns) == 0 {
 		return nil, unreadable() // the driver takes such a block for an empty one
 	}
-	out.Body.Statistics.Rows = len(out.Body.Rows)
-	out.Body.Statistics.ElapsedMs = milliseconds(time.Since(begin))
+	out.Statistics.Rows = len(out.Rows)
+	out.Statistics.ElapsedMs = milliseconds(time.Since(begin))
 	return out, nil
 }
-
-// reads are the statements that can only read. The connection is read-only as
-// well: this one is there to say so in plain words.
-var reads = map[string]bool{"SELECT": true, "WITH": true, "SHOW": true, "DESCRIBE": true, "DESC": true, "EXPLAIN": true, "EXISTS": true}
 
 // firstWord is a statement's first word in upper case, without comments and
 // opening parentheses before it.
@@ -128,15 +143,18 @@ func firstWord(sql string) string {
 
 // queryError answers ClickHouse's own words: the statement is the caller's.
 func (c *Console) queryError(err error) error {
-	if e, ok := errors.AsType[*clickhouse.Exception](err); ok && e.Code != tooManyQueries {
+	if r, ok := errors.AsType[*clickhouse.Refused](err); ok {
+		return problem(http.StatusBadRequest, r.Remedy, "%s", r.Message)
+	}
+	if e, ok := errors.AsType[*ch.Exception](err); ok && e.Code != tooManyQueries {
 		return problem(http.StatusBadRequest, "", "ClickHouse code %d: %s", e.Code, e.Message)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return problem(http.StatusBadRequest, "ask for less: a shorter time, fewer columns, a LIMIT", "the query took longer than %s", queryTimeout)
 	}
-	_, refused := errors.AsType[*clickhouse.HTTPError](err)
+	_, refused := errors.AsType[*ch.HTTPError](err)
 	_, broken := errors.AsType[net.Error](err)
-	if refused || broken || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, clickhouse.ErrAcquireConnTimeout) {
+	if refused || broken || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ch.ErrAcquireConnTimeout) {
 		return c.storeError(err)
 	}
 	c.log.Warn("reading a query's result", "error", err)

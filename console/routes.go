@@ -40,6 +40,7 @@ func (c *Console) routes() http.Handler {
 	c.registerCommands(api)
 	c.registerReplays(api)
 	c.registerQuery(api)
+	c.registerQueries(api)
 	c.registerStats(api)
 	c.registerAccounting(api)
 	c.registerCounters(api)

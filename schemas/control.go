@@ -28,6 +28,14 @@ const (
 	ReplayFinished    = "replay.finished"
 	ReplayAborted     = "replay.aborted" // Reason: too many executions failed
 	ReplayFailed      = "replay.failed"  // Reason: it cannot go on
+	QuerySaved        = "query.saved"    // QueryID, Query
+	QueryDeleted      = "query.deleted"
+	AlertSaved        = "alert.saved" // AlertID, Alert
+	AlertDeleted      = "alert.deleted"
+	AlertOpened       = "alert.opened"   // Value: what passed the threshold
+	AlertNotified     = "alert.notified" // Reason: why it could not be sent; empty when it was
+	AlertAcknowledged = "alert.acknowledged"
+	AlertResolved     = "alert.resolved"
 )
 
 // Change is one record of the topic control, as JSON: something that a person
@@ -48,6 +56,11 @@ type Change struct {
 	Connector  *Connector      `json:"connector,omitempty"`
 	Replay     *Replay         `json:"replay,omitempty"`
 	ReplayID   string          `json:"replayId,omitempty"`
+	Query      *SavedQuery     `json:"query,omitempty"`
+	QueryID    string          `json:"queryId,omitempty"`
+	Alert      *AlertRule      `json:"alert,omitempty"`
+	AlertID    string          `json:"alertId,omitempty"`
+	Value      *float64        `json:"value,omitempty"`
 	Total      int64           `json:"total,omitempty"`
 	Reason     string          `json:"reason,omitempty"`
 }
@@ -148,7 +161,7 @@ type ConnectorEntry struct {
 	ChangedAt time.Time
 }
 
-// Catalog is every flow, credential, imported connector and replay: the fold of the control log. The zero
+// Catalog is every flow, credential, imported connector, replay, saved query and alert: the fold of the control log. The zero
 // Catalog is empty and ready. It is not safe for concurrent use; its entries
 // are immutable and may be shared.
 type Catalog struct {
@@ -156,6 +169,8 @@ type Catalog struct {
 	credentials map[string]*CredentialEntry
 	connectors  map[string]*ConnectorEntry
 	replays     map[string]*ReplayEntry
+	queries     map[string]*SavedQueryEntry
+	alerts      map[string]*AlertEntry
 }
 
 // Flow finds a flow, deleted or not; nil when there never was one.
@@ -209,6 +224,10 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 		return c.applyConnector(offset, ch)
 	case ReplayCreated, ReplaySelected, ReplayPaused, ReplayResumed, ReplayCancelled, ReplayFinished, ReplayAborted, ReplayFailed:
 		return c.applyReplay(offset, ch)
+	case QuerySaved, QueryDeleted:
+		return c.applyQuery(offset, ch)
+	case AlertSaved, AlertDeleted, AlertOpened, AlertNotified, AlertAcknowledged, AlertResolved:
+		return c.applyAlert(offset, ch)
 	}
 	old := c.flows[ch.Flow]
 	if ch.Flow == "" || expected(old != nil && !old.Deleted, func() int64 { return old.Revision }) != ch.Expect {

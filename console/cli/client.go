@@ -142,6 +142,15 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 }
 
 func (c *client) post(ctx context.Context, path string, body, into any) ([]byte, error) {
+	raw, err := c.write(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return nil, err
+	}
+	return raw, decode(raw, into)
+}
+
+// write sends a body as JSON, if there is one.
+func (c *client) write(ctx context.Context, method, path string, body any) ([]byte, error) {
 	var encoded []byte
 	contentType := ""
 	if body != nil {
@@ -151,11 +160,7 @@ func (c *client) post(ctx context.Context, path string, body, into any) ([]byte,
 		}
 		contentType = "application/json"
 	}
-	raw, err := c.call(ctx, http.MethodPost, path, nil, contentType, encoded)
-	if err != nil {
-		return nil, err
-	}
-	return raw, decode(raw, into)
+	return c.call(ctx, method, path, nil, contentType, encoded)
 }
 
 func decode(raw []byte, into any) error {

@@ -90,7 +90,7 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 		}
 		if id == "" {
 			var made bytes.Buffer
-			err = p.post(ctx, "/replays", `{"flow":"past"`+os.Getenv("BENCH_RATE")+`}`, &made)
+			err = p.post(ctx, "/replays", `{"flow":"past"}`, &made)
 			id = idOf(made.Bytes())
 		} else {
 			err = p.post(ctx, "/replays/"+id+"/resume", "", nil)

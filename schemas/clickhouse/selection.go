@@ -101,6 +101,9 @@ func SelectHooks(ctx context.Context, db Querier, s *schemas.Selection) (string,
 // condition of it.
 func sqlSelection(ctx context.Context, db Querier, sql string) (string, error) {
 	sql = strings.TrimRight(strings.TrimSpace(sql), ";")
+	if err := Guard(ctx, db, sql); err != nil {
+		return "", fmt.Errorf("reading the selection's SQL: %w", err)
+	}
 	rows, err := db.Query(ctx, "DESCRIBE (\n"+sql+"\n)")
 	if err != nil {
 		return "", fmt.Errorf("reading the selection's SQL: %w", err)

@@ -5,6 +5,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,8 @@ type view struct {
 	connectors  []*schemas.ConnectorEntry
 	replays     map[string]*schemas.ReplayEntry
 	replayList  []*schemas.ReplayEntry
+	queries     []*schemas.SavedQueryEntry
+	alerts      []*schemas.AlertEntry
 	secrets     map[string]map[string]string
 	tokens      map[string]token
 	offset      int64 // next of control
@@ -174,6 +177,7 @@ func (l *Log) apply(records []*kgo.Record) {
 	}
 	l.catalog.EachFlow(func(f *schemas.FlowEntry) { v.flows[f.ID] = f })
 	v.replayList, v.replays = l.catalog.Replays(), map[string]*schemas.ReplayEntry{}
+	v.queries, v.alerts = l.catalog.SavedQueries(), l.catalog.Alerts()
 	for _, r := range v.replayList {
 		v.replays[r.ID] = r
 	}
@@ -244,6 +248,32 @@ func (l *Log) Replay(id string) *schemas.ReplayEntry { return l.current.Load().r
 // Replays lists all replays, the newest first.
 func (l *Log) Replays() []*schemas.ReplayEntry { return l.current.Load().replayList }
 
+// SavedQueries lists the saved queries, by ID.
+func (l *Log) SavedQueries() []*schemas.SavedQueryEntry { return l.current.Load().queries }
+
+// SavedQuery finds a saved query; nil when there is none.
+func (l *Log) SavedQuery(id string) *schemas.SavedQueryEntry {
+	for _, q := range l.current.Load().queries {
+		if q.ID == id {
+			return q
+		}
+	}
+	return nil
+}
+
+// Alerts lists the alerts, by ID.
+func (l *Log) Alerts() []*schemas.AlertEntry { return l.current.Load().alerts }
+
+// Alert finds an alert; nil when there is none.
+func (l *Log) Alert(id string) *schemas.AlertEntry {
+	for _, a := range l.current.Load().alerts {
+		if a.ID == id {
+			return a
+		}
+	}
+	return nil
+}
+
 // Secret is a credential's decrypted values; nil when there are none. The map
 // is a new one after every change of the credential.
 func (l *Log) Secret(credentialID string) map[string]string {
@@ -302,9 +332,7 @@ func (l *Log) Append(ctx context.Context, ch schemas.Change) (revision int64, er
 	if key == "" && ch.Credential != nil {
 		key = ch.Credential.ID
 	}
-	if key == "" {
-		key = ch.ReplayID
-	}
+	key = cmp.Or(key, ch.ReplayID, ch.QueryID, ch.AlertID)
 	if key == "" && ch.Connector != nil {
 		key = ch.Connector.Name
 	}

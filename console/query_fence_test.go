@@ -1,0 +1,195 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func ask(sql string) string {
+	body, _ := json.Marshal(map[string]string{"sql": sql})
+	return string(body)
+}
+
+// attempts are what somebody with the SQL endpoint must not get done, and a
+// word of why not.
+var attempts = []struct{ sql, why string }{
+	// Writing.
+	{"INSERT INTO runlog_steps (step) VALUES ('x')", "read"},
+	{"INSERT INTO FUNCTION file('/tmp/x.csv') SELECT 1", "read"},
+	{"CREATE TABLE mine (a Int8) ENGINE = Memory", "read"},
+	{"CREATE TEMPORARY TABLE mine (a Int8)", "read"},
+	{"CREATE DICTIONARY d (a UInt64) PRIMARY KEY a SOURCE(FILE(path '/etc/passwd' format 'CSV')) LAYOUT(FLAT()) LIFETIME(1)", "read"},
+	{"CREATE FUNCTION f AS x -> x", "read"},
+	{"CREATE USER me", "read"},
+	{"ALTER TABLE runlog_executions DELETE WHERE 1", "read"},
+	{"DELETE FROM runlog_executions WHERE 1", "read"},
+	{"DROP TABLE runlog_executions", "read"},
+	{"TRUNCATE TABLE runlog_executions", "read"},
+	{"OPTIMIZE TABLE runlog_executions", "read"},
+	{"RENAME TABLE runlog_executions TO gone", "read"},
+	{"EXCHANGE TABLES runlog_executions AND runlog_hooks", "read"},
+	{"SYSTEM FLUSH LOGS", "read"},
+	{"KILL QUERY WHERE 1", "read"},
+	{"GRANT ALL ON *.* TO default", "read"},
+	{"SET readonly = 0", "read"},
+	{"USE system", "read"},
+	{"WITH 1 AS x INSERT INTO runlog_steps (step) SELECT 'x'", ""},
+	{"/* SELECT */ DROP TABLE runlog_executions", "read"},
+	{"EXPLAIN DROP TABLE runlog_executions", ""},
+	// Files.
+	{"SELECT * FROM file('/etc/passwd', 'LineAsString')", "outside"},
+	{"SELECT file('/etc/passwd')", "outside"},
+	{"SELECT `fi\\x6ce`('/etc/passwd')", "outside"},
+	{"SELECT * APPLY(file) FROM (SELECT '/etc/passwd' AS a)", ""},
+	{"SELECT * FROM '/etc/passwd'", ""},
+	{"SELECT * FROM fileCluster('c', '/etc/passwd', 'LineAsString')", "outside"},
+	{"SELECT 1 INTO OUTFILE '/tmp/sluice-must-not-be-here'", ""},
+	{"SELECT 1 INTO /* */ OUTFILE '/tmp/sluice-must-not-be-here' FORMAT CSV", ""},
+	{"SELECT * FROM sqlite('/tmp/x', 't')", "outside"},
+	{"SELECT * FROM executable('id', 'CSV', 'a String')", "outside"},
+	{"DESCRIBE file('/etc/passwd')", "outside"},
+	// The network.
+	{"SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')", "outside"},
+	{"SELECT * FROM s3('http://127.0.0.1:1/b/k', 'CSV')", "outside"},
+	{"SELECT * FROM s3Cluster('c', 'http://127.0.0.1:1/b/k')", "outside"},
+	{"SELECT * FROM gcs('http://127.0.0.1:1/b/k')", "outside"},
+	{"SELECT * FROM remote('127.0.0.1:1', 'system', 'one')", "outside"},
+	{"SELECT * FROM remoteSecure('127.0.0.1:1', 'system', 'one')", "outside"},
+	{"SELECT * FROM cluster('default', 'system', 'tables')", "outside"},
+	{"SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')", "outside"},
+	{"SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')", "outside"},
+	{"SELECT * FROM hdfs('hdfs://127.0.0.1:1/x', 'CSV')", "outside"},
+	{"SELECT * FROM executions WHERE id IN (SELECT toUUID(a) FROM url('http://127.0.0.1:1/', 'CSV', 'a String'))", "outside"},
+	// Other databases, system tables and secrets.
+	{"SELECT * FROM system.users", "outside"},
+	{"SELECT * FROM system.settings", "outside"},
+	{"SELECT * FROM system.query_log", "outside"},
+	{"SELECT * FROM system.named_collections", "outside"},
+	{"SELECT * FROM `system`.`tables`", "outside"},
+	{"SELECT * FROM \"system\" . \"tables\"", "outside"},
+	{"SELECT * FROM `syst\\x65m`.tables", "outside"},
+	{"SELECT * FROM system/* */.tables", "outside"},
+	{"SELECT 1 IN (SELECT 1 FROM system.processes)", "outside"},
+	{"SELECT 1 IN system.processes", "outside"},
+	{"SELECT * FROM information_schema.tables", "outside"},
+	{"SELECT * FROM INFORMATION_SCHEMA.TABLES", "outside"},
+	{"SELECT * FROM elsewhere.secrets", "outside"},
+	{"SELECT * FROM merge('elsewhere', '.*')", "outside"},
+	{"SELECT * FROM merge(REGEXP('.*'), '.*')", "outside"},
+	{"SELECT * FROM loop(elsewhere.secrets)", "outside"},
+	{"SELECT dictGet('elsewhere.d', 'a', 1)", "outside"},
+	{"SELECT * FROM dictionary('elsewhere.d')", "outside"},
+	{"SELECT joinGet('elsewhere.j', 'a', 1)", "outside"},
+	{"SELECT hasColumnInTable('elsewhere', 'secrets', 'a')", "outside"},
+	{"SHOW TABLES FROM elsewhere", "outside"},
+	{"SHOW TABLES FROM system", "outside"},
+	{"SHOW DATABASES", "SHOW"},
+	{"SHOW USERS", "SHOW"},
+	{"SHOW GRANTS", "SHOW"},
+	{"SHOW PROCESSLIST", "SHOW"},
+	{"SHOW SETTINGS LIKE '%'", "SHOW"},
+	{"DESCRIBE TABLE elsewhere.secrets", "outside"},
+	{"EXISTS TABLE elsewhere.secrets", "EXISTS"},
+	{"SELECT getServerPort('tcp_port')", "outside"},
+	{"SELECT hostName()", "outside"},
+	{"SELECT serverUUID()", "outside"},
+	// Undoing the limits.
+	{"SELECT 1 SETTINGS readonly = 0", ""},
+	{"SELECT 1 SETTINGS max_execution_time = 0", ""},
+	{"SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)", ""},
+	{"SELECT 1 SETTINGS max_result_rows = 0, max_result_bytes = 0", ""},
+	{"SELECT 1; SELECT 2", ""},
+	{"SELECT 1; DROP TABLE runlog_executions", ""},
+	// The limits themselves: memory, and time.
+	{"SELECT length(groupArray(repeat('x', 1000000))) FROM numbers(100000)", "241"},
+	{"SELECT count() FROM system.numbers WHERE NOT ignore(sipHash64(number))", "159"},
+	{"SELECT sum(sleepEachRow(0.1)) FROM numbers(1000)", ""},
+	// No statement.
+	{"", ""}, {"-- nothing", ""}, {"SELEKT 1", "62"}, {"SELECT 1 FORMAT CSV", "format"},
+}
+
+func TestWhatTheSQLEndpointRefuses(t *testing.T) {
+	h := newHistory(t)
+	for range 3 {
+		h.execution(time.Minute, "pets", "succeeded", "", "", "")
+	}
+	for _, sql := range []string{"CREATE DATABASE IF NOT EXISTS elsewhere", "CREATE TABLE IF NOT EXISTS elsewhere.secrets (a String) ENGINE = Memory", "INSERT INTO elsewhere.secrets VALUES ('hush')"} {
+		if err := h.conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, attempt := range attempts {
+		for _, format := range []string{"", "?format=csv", "?format=parquet"} {
+			if format != "" && strings.Contains(attempt.why, "159") {
+				continue // ten seconds each
+			}
+			a := h.do("POST", "/api/v1/query"+format, ask(attempt.sql))
+			var p Problem
+			if err := json.Unmarshal(a.body, &p); a.status != 400 && a.status != 422 || err != nil || p.Detail == "" || !strings.Contains(p.Detail+p.Remedy, attempt.why) {
+				t.Errorf("%s%s: %d %s; want 400 and a word of %q", attempt.sql, format, a.status, a.body, attempt.why)
+			}
+			if bytes.Contains(a.body, []byte("hush")) || bytes.Contains(a.body, []byte("root:")) {
+				t.Errorf("%s%s: it came out: %s", attempt.sql, format, a.body)
+			}
+		}
+	}
+	equal(t, "rows after all that", h.must(200, "POST", "/api/v1/query", ask("SELECT count() FROM executions")).json(t, "rows"), "[[3]]")
+	for _, sql := range []string{
+		"SELECT flow, count() FROM executions GROUP BY flow", "WITH a AS (SELECT 1 AS x) SELECT x FROM a", "SELECT e.id, s.step FROM executions AS e LEFT JOIN steps AS s ON s.execution_id = e.id",
+		"SELECT 'SELECT * FROM system.tables, file(1)' AS text", "SHOW TABLES", "SHOW COLUMNS FROM executions", "DESCRIBE executions", "DESCRIBE TABLE steps", "EXPLAIN SELECT 1",
+		"(SELECT 1) UNION ALL (SELECT 2)", "SELECT domain('http://a/b'), formatDateTime(now(), '%F')", "SELECT number FROM numbers(10)", "SELECT minute, executions FROM minutes", "SELECT 1 AS format",
+	} {
+		h.must(200, "POST", "/api/v1/query", ask(sql))
+	}
+}
+
+func TestAQueryIsAnsweredInTheFormatThatIsAskedFor(t *testing.T) {
+	h := newHistory(t)
+	h.execution(time.Minute, "pets", "succeeded", "", "", "")
+	sql := ask("SELECT flow, toUInt8(7) AS n FROM executions")
+	for _, c := range []struct{ query, accept, media, begins string }{
+		{"", "", "application/json", `{"columns"`},
+		{"", "application/json", "application/json", `{"columns"`},
+		{"", "*/*", "application/json", `{"columns"`},
+		{"", "text/csv", "text/csv", "\"flow\",\"n\"\n\"pets\",7\n"},
+		{"?format=csv", "", "text/csv", "\"flow\",\"n\"\n\"pets\",7\n"},
+		{"?format=ndjson", "application/json", "application/x-ndjson", `{"flow":"pets","n":7}`},
+		{"", "application/vnd.apache.parquet", "application/vnd.apache.parquet", "PAR1"},
+		{"?format=parquet", "", "application/vnd.apache.parquet", "PAR1"},
+		{"", "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.stream", "\xff\xff\xff\xff"},
+		{"?format=arrow", "", "application/vnd.apache.arrow.stream", "\xff\xff\xff\xff"},
+	} {
+		a := h.do("POST", "/api/v1/query"+c.query, sql, "Accept", c.accept)
+		if a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), c.media) || !strings.HasPrefix(string(a.body), c.begins) {
+			t.Errorf("%s %s: %d %s %.60q, want %s %q", c.query, c.accept, a.status, a.header.Get("Content-Type"), a.body, c.media, c.begins)
+		}
+	}
+	if a := h.do("POST", "/api/v1/query", sql, "Accept", "image/png"); a.status != http.StatusNotAcceptable {
+		t.Errorf("a picture: %d, want 406", a.status)
+	}
+	if a := h.do("POST", "/api/v1/query?format=xls", sql); a.status != 400 {
+		t.Errorf("a format that there is not: %d, want 400", a.status)
+	}
+	if a := h.do("POST", "/api/v1/query?format=csv", ask("SELECT number FROM numbers(2000)")); a.status != 400 || !strings.Contains(string(a.body), "396") {
+		t.Errorf("more rows than allowed: %d %s, want code 396", a.status, a.body)
+	}
+}
+
+func TestSavedQueriesAreKeptRunAndGuarded(t *testing.T) {
+	h := newHistory(t)
+	h.execution(time.Minute, "pets", "succeeded", "", "", "")
+	h.must(201, "POST", "/api/v1/queries", `{"id": "how-many", "name": "How many", "sql": "SELECT count() FROM executions"}`)
+	h.must(409, "POST", "/api/v1/queries", `{"id": "how-many", "sql": "SELECT 1"}`)
+	h.must(422, "POST", "/api/v1/queries", `{"id": "../x", "sql": "SELECT 1"}`)
+	h.must(400, "POST", "/api/v1/queries", `{"id": "bad", "sql": "SELECT * FROM system.users"}`)
+	equal(t, "its rows", h.must(200, "POST", "/api/v1/queries/how-many/run", "").json(t, "rows"), "[[1]]")
+	h.must(200, "PUT", "/api/v1/queries/how-many", `{"sql": "SELECT count() + 1 FROM executions"}`)
+	equal(t, "its rows after a change", h.must(200, "POST", "/api/v1/queries/how-many/run", "").json(t, "rows"), "[[2]]")
+	equal(t, "the list", h.must(200, "GET", "/api/v1/queries", "").json(t, "items", 0, "id"), "how-many")
+	h.must(204, "DELETE", "/api/v1/queries/how-many", "")
+	h.must(404, "GET", "/api/v1/queries/how-many", "")
+}
