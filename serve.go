@@ -103,6 +103,7 @@ type process struct {
 	partitions int32
 	control    *control.Log
 	components *connectors.Set
+	tokens     *schemas.Tokens
 	mapping    *mapping.Engine
 	env        connectors.Env
 	oauth      *oauth.Tokens
@@ -111,7 +112,6 @@ type process struct {
 	history    driver.Conn
 	edge       *ingest.Edge
 	instance   string
-	tokens     *schemas.Tokens
 	seal       *schemas.Seal
 	migrated   bool // the run log's tables are there
 	listeners  map[string]net.Listener
@@ -195,11 +195,11 @@ func (p *process) connect(ctx context.Context) error {
 	if err := p.findKey(); err != nil {
 		return err
 	}
-	cipher, err := control.NewCipher(c.SecretKey)
-	if err != nil {
+	if p.tokens, err = schemas.NewTokens(c.SecretKey); err != nil {
 		return err
 	}
-	if p.tokens, err = schemas.NewTokens(c.SecretKey); err != nil {
+	cipher, err := control.NewCipher(c.SecretKey)
+	if err != nil {
 		return err
 	}
 	if p.seal, err = schemas.NewSeal(c.SecretKey); err != nil {
@@ -367,9 +367,15 @@ func (a acceptor) Accept(ctx context.Context, flow, request string) (schemas.Exe
 	return id, err
 }
 
+// callbacks make the URLs of steps that wait for a callback.
+func (p *process) callbacks() *run.Callbacks {
+	return &run.Callbacks{Tokens: p.tokens, Base: p.publicURL()}
+}
+
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
-		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
+		Callbacks: p.callbacks(),
+		Kafka:     p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
 		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Logger: p.log,
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
@@ -388,7 +394,7 @@ func (p *process) replays() ([]stage, error) {
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
 		Components: p.components, Logger: p.log,
 		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
-			s, err := run.NewSimulator(flow, v, p.components, p.mapping)
+			s, err := run.NewSimulator(flow, v, p.components, p.mapping, p.callbacks())
 			if err != nil {
 				return nil, err
 			}

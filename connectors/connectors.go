@@ -241,6 +241,25 @@ func (c *Credential) GoString() string { return c.String() }
 type Result struct {
 	Output     json.RawMessage
 	HTTPStatus int // 0 where no HTTP was spoken
+	// Wait parks the execution at the step instead: Output is not the step's.
+	Wait *Wait
+	// Filtered ends the execution: nothing after this step runs.
+	Filtered bool
+}
+
+// Wait says what a step waits for. The execution is parked meanwhile: it takes no place and survives restarts.
+type Wait struct {
+	Until    time.Time // zero: no time ends it
+	Callback bool      // the step's callback URL being called ends it
+	// Call runs another flow; its end ends the wait. Nil: no flow is called.
+	Call *FlowCall
+}
+
+// FlowCall is a call of another flow.
+type FlowCall struct {
+	Flow     string
+	Body     json.RawMessage // of the hook that the flow gets
+	Detached bool            // nobody waits for its end
 }
 
 // TextChoice is a choice whose value is a text. Without a label it is called by its value.

@@ -27,6 +27,10 @@ const (
 	KindCancelled Kind = "cancelled"
 	// KindInternal: a fault of Sluice or of the connector.
 	KindInternal Kind = "internal"
+	// KindUnknown: a runner died in the middle of the effect, and the step is not to be repeated.
+	KindUnknown Kind = "unknown"
+	// KindFlow: a flow that was called did not succeed.
+	KindFlow Kind = "flow"
 )
 
 // Retry says whether the step's policy is to be asked at all.
@@ -55,6 +59,8 @@ type Error struct {
 	RetryAfter time.Duration // what the target asked for, at most 24 h; 0 where it asked for nothing
 	Retry      Retry
 	Sent       bool // the request may have reached the target
+	// Held: nothing was sent because the destination is failing; RetryAfter says when to come again. It is no attempt.
+	Held bool
 	// Cause is for errors.Is and errors.As. Its text is not part of Error(), because it may hold a URL.
 	Cause error
 }

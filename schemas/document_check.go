@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -164,6 +163,12 @@ func (c *checker) step(p path, i int) {
 	}
 	if s.Otherwise {
 		c.otherwise(p.member("otherwise"), i)
+	}
+	if s.Each != "" && s.Uses == WaitComponent {
+		c.add(p.member("each"), "a step that waits for a callback has one URL, and cannot run once per element", "call a flow that waits, with flow/call and each")
+	}
+	if s.Each == "" && s.Concurrency > 0 {
+		c.add(p.member("concurrency"), "concurrency says how many elements of each run at once, and the step has no each", "leave it out, or add `each`")
 	}
 	upstream := sync.OnceValue(func() map[string]bool { return c.g.upstream(i) })
 	for _, name := range []string{"when", "each", "input"} {
@@ -381,8 +386,6 @@ type feature struct {
 
 // unavailable is every such feature. Whoever builds one takes its line out.
 var unavailable = []feature{
-	{inSteps("each", ""), "each is not available in this version", "send the list to one step instead"},
-	{inSteps("onUnknown", "retry"), "onUnknown other than retry is not available in this version", "leave it out"},
 	{inFlow("1", "shards"), "shards other than 1 is not available in this version", "leave it out"},
 }
 
@@ -397,20 +400,6 @@ func inFlow(allowed string, names ...string) func(*Document) []path {
 			return nil
 		}
 		return []path{p}
-	}
-}
-
-// inSteps finds a member of any step unless it has the one allowed text.
-func inSteps(name, allowed string) func(*Document) []path {
-	return func(d *Document) []path {
-		var found []path
-		for i := range d.Flow.Steps {
-			found = append(found, inFlow(strconv.Quote(allowed), "steps", strconv.Itoa(i), name)(d)...)
-		}
-		for _, p := range found {
-			p[1].list = true
-		}
-		return found
 	}
 }
 

@@ -25,19 +25,29 @@ func drawEvent(t *rapid.T) *records.Event {
 	e := &records.Event{At: rapid.Int64Range(1, 1<<60).Draw(t, "at")}
 	step := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "step")
 	failure := &records.Failure{Kind: rapid.SampledFrom([]string{"http", "network"}).Draw(t, "kind"), Step: step}
-	switch rapid.IntRange(0, 6).Draw(t, "fact") {
+	switch rapid.IntRange(0, 11).Draw(t, "fact") {
 	case 0:
 		e.Fact = &records.Event_Started{Started: &records.Started{Version: rapid.Int32Range(1, 5).Draw(t, "version")}}
 	case 1:
 		e.Fact = &records.Event_Ended{Ended: &records.Ended{Status: rapid.SampledFrom(closedStatuses).Draw(t, "status"), Failure: failure}}
 	case 2:
 		e.Fact = &records.Event_Skipped{Skipped: &records.Skipped{Step: step}}
+	case 3:
+		e.Fact = &records.Event_Expanded{Expanded: &records.Expanded{Step: step, Count: rapid.Int32Range(0, 3).Draw(t, "count")}}
+	case 4:
+		e.Fact = &records.Event_Callback{Callback: &records.Callback{Step: step, Output: []byte(`{"timedOut":false}`)}}
+	case 5:
+		e.Fact = &records.Event_Given{Given: &records.Given{Step: step, Status: rapid.SampledFrom([]records.StepStatus{
+			records.StepStatus_STEP_STATUS_SUCCEEDED, records.StepStatus_STEP_STATUS_SKIPPED, records.StepStatus_STEP_STATUS_RUNNING,
+		}).Draw(t, "given"), Output: []byte(`1`)}}
 	default:
 		e.Fact = &records.Event_Attempt{Attempt: &records.Attempt{
 			Step: step, Number: rapid.Int32Range(1, 4).Draw(t, "number"), StartedAt: rapid.Int64Range(1, 1<<60).Draw(t, "started"),
 			Status: rapid.SampledFrom([]records.StepStatus{
 				records.StepStatus_STEP_STATUS_RETRYING, records.StepStatus_STEP_STATUS_SUCCEEDED, records.StepStatus_STEP_STATUS_FAILED, records.StepStatus_STEP_STATUS_CANCELLED,
+				records.StepStatus_STEP_STATUS_WAITING, records.StepStatus_STEP_STATUS_UNKNOWN, records.StepStatus_STEP_STATUS_FILTERED,
 			}).Draw(t, "attempt"),
+			Iteration: rapid.Int32Range(-1, 3).Draw(t, "iteration"), Postponed: rapid.IntRange(0, 5).Draw(t, "postponed") == 0,
 			Output: []byte(`{"id":1}`), Failure: failure, RetryAt: rapid.Int64Range(0, 1<<60).Draw(t, "retry"),
 		}}
 	}
@@ -159,7 +169,7 @@ func TestEveryStatusHasAWord(t *testing.T) {
 	}
 	clear(seen)
 	for n := range records.StepStatus_name {
-		if name := StepStatusName(records.StepStatus(n)); seen[name] || (name == "unknown") != (n == 0) {
+		if name := StepStatusName(records.StepStatus(n)); seen[name] || (name == "unspecified") != (n == 0) {
 			t.Errorf("step status %d is %q", n, name)
 		} else {
 			seen[name] = true

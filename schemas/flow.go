@@ -76,22 +76,36 @@ type Dedupe struct {
 
 // Step is one thing a flow does.
 type Step struct {
-	ID         string          `json:"id"`
-	Name       string          `json:"name,omitempty"`
-	Note       string          `json:"note,omitempty"`
-	Uses       string          `json:"uses"`
-	Credential string          `json:"credential,omitempty"`
-	After      []string        `json:"after,omitempty"` // absent: the step above
-	When       string          `json:"when,omitempty"`
-	Otherwise  bool            `json:"otherwise,omitempty"`
-	Each       string          `json:"each,omitempty"`
-	On         string          `json:"on,omitempty"` // success (default), failure or always
-	Input      json.RawMessage `json:"input,omitempty"`
-	Timeout    Duration        `json:"timeout,omitempty"`
-	Retry      *Retry          `json:"retry,omitempty"`
-	OnUnknown  string          `json:"onUnknown,omitempty"` // retry (default), fail or hold
-	Sample     json.RawMessage `json:"sample,omitempty"`    // an output it once had, for the designer
+	ID         string   `json:"id"`
+	Name       string   `json:"name,omitempty"`
+	Note       string   `json:"note,omitempty"`
+	Uses       string   `json:"uses"`
+	Credential string   `json:"credential,omitempty"`
+	After      []string `json:"after,omitempty"` // absent: the step above
+	When       string   `json:"when,omitempty"`
+	Otherwise  bool     `json:"otherwise,omitempty"`
+	Each       string   `json:"each,omitempty"`
+	// Concurrency is how many elements of Each run at once; 0: DefaultEach.
+	Concurrency int             `json:"concurrency,omitempty"`
+	On          string          `json:"on,omitempty"` // success (default), failure or always
+	Input       json.RawMessage `json:"input,omitempty"`
+	Timeout     Duration        `json:"timeout,omitempty"`
+	Retry       *Retry          `json:"retry,omitempty"`
+	OnUnknown   string          `json:"onUnknown,omitempty"` // retry (default), fail or hold
+	Sample      json.RawMessage `json:"sample,omitempty"`    // an output it once had, for the designer
 }
+
+// Components that the runner itself has a part in.
+const (
+	WaitComponent = "webhook/wait"
+	CallComponent = "flow/call"
+)
+
+// Limits of a step that runs once per element.
+const (
+	DefaultEach = 10     // elements at once
+	MaxElements = 10_000 // in all
+)
 
 // Retry is how often, how soon and after which failures a step is tried again.
 type Retry struct {

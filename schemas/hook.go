@@ -3,7 +3,9 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,7 +15,17 @@ import (
 const (
 	KindHook   = "sluice.hook"
 	KindCancel = "sluice.execution.cancel"
+	// KindCallback: a step's callback URL was called. Body and headers are the
+	// caller's request; Request names it, and ReplyTo is where the edge waits for
+	// what to answer.
+	KindCallback = "sluice.execution.callback"
+	// KindReturn: a flow that a step called has ended. The body is a Returned.
+	KindReturn = "sluice.execution.return"
+	// KindResolve: a person decides about a step. The body is a Resolution.
+	KindResolve = "sluice.execution.resolve"
 )
+
+var hookKinds = []string{KindHook, KindCancel, KindCallback, KindReturn, KindResolve}
 
 // Hook is one record of the topic hooks or replays: an accepted request, or a
 // command to an execution. The record's value is Body, byte for byte as it
@@ -51,6 +63,18 @@ type Hook struct {
 	// KeysOf is the execution whose idempotency keys the effects carry
 	// (ce_keysof); zero: the execution's own.
 	KeysOf ExecutionID
+	// Parent is the step that called the flow and waits for its end (ce_parent, in
+	// the form of Parent.String), or empty.
+	Parent string
+	// Given is what a retry from a step takes over from the execution that it
+	// retries (ce_given): a list of Given as JSON, or nil.
+	Given []byte
+	// Step and Iteration say for which step of the execution a command is
+	// (ce_step, ce_iteration).
+	Step      string
+	Iteration int
+	// Request names the request that brought a callback (ce_request).
+	Request ExecutionID
 	// ReplyTo is where the sender waits for an answer, or empty (ce_replyto, in
 	// the form of ReplyTo.String).
 	ReplyTo string
@@ -136,6 +160,15 @@ func (h *Hook) Record() (*kgo.Record, error) {
 	if !h.KeysOf.IsZero() {
 		add("ce_keysof", h.KeysOf.String())
 	}
+	add("ce_parent", h.Parent)
+	add("ce_given", string(h.Given))
+	add("ce_step", h.Step)
+	if h.Iteration > 0 {
+		add("ce_iteration", strconv.Itoa(h.Iteration))
+	}
+	if !h.Request.IsZero() {
+		add("ce_request", h.Request.String())
+	}
 	add("ce_replyto", h.ReplyTo)
 	add("ce_traceparent", h.TraceParent)
 	add("traceparent", h.TraceParent)
@@ -194,6 +227,16 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Version = int32(n)
 		case "ce_keysof":
 			h.KeysOf, err = ParseExecutionID(v)
+		case "ce_parent":
+			h.Parent = v
+		case "ce_given":
+			h.Given = header.Value
+		case "ce_step":
+			h.Step = v
+		case "ce_iteration":
+			h.Iteration, err = strconv.Atoi(v)
+		case "ce_request":
+			h.Request, err = ParseExecutionID(v)
 		case "ce_replyto":
 			h.ReplyTo = v
 		case "ce_traceparent":
@@ -208,8 +251,8 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 		return nil, fmt.Errorf("reading header ce_specversion: want 1.0, have %q", version)
 	case h.ID.IsZero():
 		return nil, fmt.Errorf("reading header ce_id: missing")
-	case h.Kind != KindHook && h.Kind != KindCancel:
-		return nil, fmt.Errorf("reading header ce_type: want %s or %s, have %q", KindHook, KindCancel, h.Kind)
+	case !slices.Contains(hookKinds, h.Kind):
+		return nil, fmt.Errorf("reading header ce_type: want one of %s, have %q", strings.Join(hookKinds, ", "), h.Kind)
 	case h.Flow == "":
 		return nil, fmt.Errorf("reading the record's key: want a flow ID, have none")
 	case h.ID.Partition() != r.Partition:

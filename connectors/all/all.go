@@ -4,6 +4,7 @@ package all
 import (
 	"sluice/connectors"
 	"sluice/connectors/code"
+	"sluice/connectors/flow"
 	"sluice/connectors/github"
 	"sluice/connectors/http"
 	"sluice/connectors/kafka"
@@ -27,6 +28,7 @@ func Connectors() []connectors.Connector {
 		http.Connector(),
 		mapper.Connector(),
 		code.Connector(),
+		flow.Connector(),
 		petstore.Connector(),
 		github.Connector(),
 		slack.Connector(),

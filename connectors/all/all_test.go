@@ -8,7 +8,7 @@ func TestEveryConnectorFitsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"webhook/receive", "webhook/send", "http/request", "mapper/map",
+		"webhook/receive", "webhook/wait", "flow/delay", "flow/filter", "flow/call", "flow/log", "webhook/send", "http/request", "mapper/map",
 		"petstore/create-pet", "petstore/get-pet", "petstore/find-by-status",
 	} {
 		if _, ok := set.Component(name); !ok {

@@ -112,7 +112,9 @@ func pure(t *testing.T, m *connectors.Component, input json.RawMessage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fits(t, m.Output, result.Output)
+	if result.Wait == nil || result.Output != nil { // else the runner makes the output
+		fits(t, m.Output, result.Output)
+	}
 	if !bytes.Equal(input, given) {
 		t.Error("Do changed its input")
 	}

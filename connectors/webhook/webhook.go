@@ -42,6 +42,18 @@ func Connector() connectors.Connector {
 				},
 			},
 			{
+				Name:    "webhook/wait",
+				Title:   "Wait for a callback",
+				Summary: "Parks the execution until its callback URL (callbacks.STEP, known from the start) is called, once, or a time is over.",
+				Effect:  connectors.Pure,
+				Input:   json.RawMessage(waitInput),
+				Output:  json.RawMessage(waitOutput),
+				Do:      wait,
+				Sample: func() json.RawMessage {
+					return json.RawMessage(`{"timedOut": false, "method": "POST", "query": {}, "headers": {"content-type": "application/json"}, "body": {"approved": true}}`)
+				},
+			},
+			{
 				Name:    "webhook/reply",
 				Title:   "Answer the webhook",
 				Summary: "Answers the sender that waits at the flow's webhook; the steps after it go on.",

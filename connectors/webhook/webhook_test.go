@@ -17,7 +17,8 @@ const standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func TestContract(t *testing.T) {
 	conntest.Run(t, Connector(), conntest.Options{
-		Pure: map[string]json.RawMessage{"webhook/reply": json.RawMessage(`{"status":201,"body":{"id":12345678901234567890}}`)},
+		Pure: map[string]json.RawMessage{"webhook/reply": json.RawMessage(`{"status":201,"body":{"id":12345678901234567890}}`),
+			"webhook/wait": json.RawMessage(`{"timeout":"1h"}`)},
 		Cases: map[string]conntest.Case{
 			"webhook/send": {
 				Input: func(target string) json.RawMessage {

@@ -216,7 +216,7 @@ func (d *Driver) recorded(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading what happened: %w", err)
 	}
-	steps, err := d.opts.ClickHouse.Query(ctx, `SELECT execution_id, step, uses, status, input, output, error, error_kind, http_status
+	steps, err := d.opts.ClickHouse.Query(ctx, `SELECT execution_id, step, iteration, uses, status, input, output, error, error_kind, http_status
 		FROM steps WHERE execution_id IN ? ORDER BY execution_id, step, iteration, attempt`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("reading what the steps did: %w", err)
@@ -226,11 +226,15 @@ func (d *Driver) recorded(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*
 		var id uuid.UUID
 		var step, input, output string
 		var status uint16
+		var iteration int32
 		s := &recordedStep{}
-		if err := steps.Scan(&id, &step, &s.Uses, &s.Status, &input, &output, &s.Error, &s.kind, &status); err != nil {
+		if err := steps.Scan(&id, &step, &iteration, &s.Uses, &s.Status, &input, &output, &s.Error, &s.kind, &status); err != nil {
 			return nil, fmt.Errorf("reading what the steps did: %w", err)
 		}
 		s.Input, s.Output, s.http = document(input), document(output), int32(status)
+		if iteration > 0 { // as the simulator names it
+			step = fmt.Sprintf("%s[%d]", step, iteration)
+		}
 		if x := found[id]; x != nil {
 			x.steps[step] = s // the last attempt counts
 		}

@@ -51,6 +51,7 @@ func (f *flight) over() bool {
 type passenger struct {
 	e         *execution
 	events    []*records.Event
+	out       []*kgo.Record
 	ended     bool
 	undurable bool
 }
@@ -124,7 +125,8 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 				Key: []byte(e.x.FlowId), Value: value, Headers: traceHeaders(e.x.Traceparent),
 			})
 		}
-		passenger := passenger{e: e, events: e.events, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
+		recs = append(recs, e.out...)
+		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
 		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
 		if !passenger.ended {
 			if state.Value, err = proto.Marshal(e.x); err != nil {
@@ -146,7 +148,7 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		}
 	}
 	for _, p := range f.list {
-		p.e.touched, p.e.events, p.e.undurable, p.e.landing = false, nil, false, p.undurable
+		p.e.touched, p.e.events, p.e.out, p.e.undurable, p.e.landing = false, nil, nil, false, p.undurable
 	}
 	f.written = len(recs)
 	s.touched, s.dead, s.marks, s.moved = nil, nil, nil, false
@@ -196,9 +198,9 @@ func (s *session) land() error {
 		}
 		held := e.held
 		e.held = nil
-		for _, i := range held {
-			delete(e.busy, i)
-			s.begin(e, i)
+		for _, u := range held {
+			delete(e.busy, u)
+			s.begin(e, u)
 		}
 	}
 	s.pumpAll()
@@ -211,6 +213,7 @@ func (s *session) unseal(f *flight) {
 	for _, p := range f.list {
 		e := p.e
 		e.events = append(p.events[:len(p.events):len(p.events)], e.events...)
+		e.out = append(p.out[:len(p.out):len(p.out)], e.out...)
 		e.undurable, e.landing = e.undurable || p.undurable, false
 		s.touch(e)
 	}

@@ -47,6 +47,7 @@ func newGraph(flow *schemas.Flow) *graph {
 type decision struct {
 	skip []int // these will not run
 	run  []int // these run now; a condition of their own is still to be asked
+	each []int // these run once per element: of their elements more may begin
 	end  *records.Ended
 }
 
@@ -62,18 +63,23 @@ func decide(g *graph, x *records.Execution, busy func(step int) bool) decision {
 	settled := func(i int) bool { return schemas.Settled(x.Steps[g.nodes[i].id]) }
 
 	failure := unhandled(g, x, state)
+	filtered := slices.ContainsFunc(g.nodes, func(n node) bool {
+		return x.Steps[n.id].GetStatus() == records.StepStatus_STEP_STATUS_FILTERED
+	})
 	waiting := false // something is in flight, or will be
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		switch {
 		case settled(i):
 			continue
-		case busy(i):
+		case failure != nil || filtered:
+			waiting = waiting || busy(i)
+			continue // nothing begins any more
+		case state(i) == records.StepStatus_STEP_STATUS_RUNNING:
+			d.each = append(d.each, i)
 			waiting = true
 			continue
-		case failure != nil:
-			continue // nothing begins any more
-		case state(i) == records.StepStatus_STEP_STATUS_RETRYING:
+		case busy(i), state(i) != records.StepStatus_STEP_STATUS_UNSPECIFIED: // in flight, or parked
 			waiting = true
 			continue
 		case !allOf(n.after, settled):
@@ -102,6 +108,9 @@ func decide(g *graph, x *records.Execution, busy func(step int) bool) decision {
 		return d
 	}
 	d.end = &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED}
+	if filtered {
+		d.end.Status = records.ExecutionStatus_EXECUTION_STATUS_FILTERED
+	}
 	if failure != nil {
 		d.end = &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_FAILED, Failure: failure}
 	}

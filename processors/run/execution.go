@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"sluice/connectors/mapping"
 	"sluice/schemas"
 	"sluice/schemas/records"
@@ -26,7 +28,9 @@ type execution struct {
 	// outputs are the decoded outputs of the steps that succeeded. A job gets a
 	// copy of the slice header; the elements never change.
 	outputs []output
-	busy    map[int]context.CancelFunc // steps in flight
+	busy    map[unit]context.CancelFunc // what is in flight
+	// elements are those of its steps with each, while it is in memory.
+	elements map[int][]mapping.Value
 
 	// What the next transaction has to say about it.
 	events []*records.Event
@@ -38,11 +42,12 @@ type execution struct {
 	undurable bool
 	// landing: one is in the transaction under way.
 	landing bool
-	held    []int // steps that wait for the transaction
+	held    []unit        // what waits for the transaction
+	out     []*kgo.Record // for other executions: calls of flows, and what a caller waits for
 
-	due    []int // steps whose retry is due
-	active bool  // counts against its flow's concurrency
-	queued bool  // stands in its flow's queue
+	due    []unit // what is to begin again
+	active bool   // counts against its flow's concurrency
+	queued bool   // stands in its flow's queue
 }
 
 // keysOf is the execution that its effects' idempotency keys are made of.

@@ -40,10 +40,14 @@ type job struct {
 	id      schemas.ExecutionID
 	keysOf  schemas.ExecutionID
 	plan    *plan
-	index   int
+	unit    unit
+	element *element // nil: the step runs once
+	dry     bool     // it stops before the effect
 	number  int32
 	hook    *loadedHook
 	pointer *records.Pointer
+	stored  *records.StoredHook // nil: the hook is where pointer says
+	parent  string
 	// traceparent is the hook's.
 	traceparent string
 	replyTo     string    // empty: no sender waits
@@ -56,20 +60,25 @@ type result struct {
 	job     *job
 	hook    *loadedHook // read by the job, when it had to
 	skipped bool        // its condition is not true
-	attempt *records.Attempt
-	output  mapping.Value
-	err     *connectors.Error
+	// elements are those that the step runs for, never nil, of a job that expands.
+	elements []mapping.Value
+	attempt  *records.Attempt
+	output   mapping.Value
+	wait     *connectors.Wait // the step is to be parked
+	filtered bool             // the step lets nothing pass
+	err      *connectors.Error
 }
 
 func (j *job) run(ctx context.Context) (r result) {
-	step := &j.plan.steps[j.index]
+	step := &j.plan.steps[j.unit.step]
 	began := time.Now()
 	r = result{job: j, hook: j.hook}
 	a := &records.Attempt{
 		Step: step.ID, Name: step.Name, Uses: step.Uses, Number: j.number, StartedAt: began.UnixNano(),
+		Iteration: int32(max(j.unit.iteration, 0)),
 	}
 	if step.effect() {
-		a.IdempotencyKey = idempotencyKey(j.keysOf, step.ID, 0)
+		a.IdempotencyKey = idempotencyKey(j.keysOf, step.ID, max(j.unit.iteration, 0))
 	}
 	ctx = propagator.Extract(ctx, propagation.MapCarrier{"traceparent": j.traceparent})
 	ctx, span := tracer.Start(ctx, "step "+step.Uses, trace.WithAttributes(
@@ -93,7 +102,7 @@ func (j *job) run(ctx context.Context) (r result) {
 	}()
 
 	if r.hook == nil {
-		hook, err := j.session.readHook(ctx, j.pointer)
+		hook, err := j.session.readHook(ctx, j.plan.flow, j.pointer, j.stored)
 		if err != nil {
 			r.err = &connectors.Error{Kind: connectors.KindInternal, Message: err.Error()}
 			return r
@@ -106,9 +115,9 @@ func (j *job) run(ctx context.Context) (r result) {
 		return r
 	}
 	defer done()
-	scope := scopeOf(opened, j.plan, j.outputs)
+	scope := scopeOf(opened, j.plan, j.outputs, j.session.opts.callbacks(j.plan, j.id), j.element)
 	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id)}
-	if step.when != nil {
+	if step.when != nil && j.element == nil {
 		v, defined, err := step.when.Evaluate(ctx, scope, ev)
 		if err != nil {
 			r.err = expressionError("its condition", err)
@@ -118,6 +127,10 @@ func (j *job) run(ctx context.Context) (r result) {
 			r.skipped = true
 			return r
 		}
+	}
+	if j.unit.iteration == expanding {
+		r.elements, r.err = elementsOf(ctx, step, scope, ev)
+		return r
 	}
 	v, err := step.input.Evaluate(ctx, scope, ev)
 	if err != nil {
@@ -130,20 +143,29 @@ func (j *job) run(ctx context.Context) (r result) {
 		return r
 	}
 	a.Input = recorded(input)
-	r.output, r.err = j.do(ctx, step, input, r.hook, a)
+	if j.dry {
+		if err := step.component.CheckInput(input); err != nil {
+			r.err = connectors.AsError(connectors.BadInput("%s", err))
+		}
+		return r
+	}
+	j.do(ctx, step, input, r.hook, a, &r)
 	return r
 }
 
 // do checks the input, opens the credential, and has the component run.
-func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hook *loadedHook, a *records.Attempt) (mapping.Value, *connectors.Error) {
+func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hook *loadedHook, a *records.Attempt, r *result) {
 	if err := step.component.CheckInput(input); err != nil {
-		return nil, connectors.AsError(connectors.BadInput("%s", err))
+		r.err = connectors.AsError(connectors.BadInput("%s", err))
+		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
 	defer cancel()
-	credential, failed := j.session.credential(ctx, step)
-	if failed != nil {
-		return nil, failed
+	var credential *connectors.Credential
+	if step.Uses != schemas.WaitComponent { // there it is what a caller has to show, to the edge
+		if credential, r.err = j.session.credential(ctx, step); r.err != nil {
+			return
+		}
 	}
 	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
 	call.File = func(ref string) (*connectors.File, error) { return j.session.opts.store.file(hook.Hook, ref) }
@@ -155,6 +177,7 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 	result, err := step.component.Do(ctx, j.session.opts.Env, call)
 	if j.session.refused(step, credential, err) {
 		// The system no longer takes the token, and so did nothing: once more, with another one.
+		var failed *connectors.Error
 		if call.Credential, failed = j.session.credential(ctx, step); failed == nil {
 			result, err = step.component.Do(ctx, j.session.opts.Env, call)
 		}
@@ -167,27 +190,36 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 			timedOut.Kind, timedOut.Message = connectors.KindTimeout, fmt.Sprintf("%s was not done within %s", step.Uses, step.timeout)
 			e = &timedOut
 		}
-		return nil, e
+		r.err = e
+		return
+	}
+	if r.wait, r.filtered = result.Wait, result.Filtered; r.wait != nil {
+		return
 	}
 	if len(result.Output) > maxOutput {
-		return nil, &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Sent: true,
-			Message: fmt.Sprintf("the output has %d bytes, a step may give %d; ask for less of it", len(result.Output), maxOutput)}
+		r.err = tooLarge(len(result.Output))
+		return
 	}
 	if len(result.Output) == 0 {
 		result.Output = json.RawMessage("null")
 	}
 	v, err := mapping.Decode(result.Output)
 	if err != nil {
-		return nil, &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Sent: true,
+		r.err = &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Sent: true,
 			Message: "the output is not JSON: " + err.Error()}
+		return
 	}
-	a.Output = result.Output
-	return v, nil
+	a.Output, r.output = result.Output, v
 }
 
-// scopeOf is what expressions see: the hook's view, the execution, and the
-// outputs so far.
-func scopeOf(hook *loadedHook, p *plan, outputs []output) *mapping.Object {
+func tooLarge(bytes int) *connectors.Error {
+	return &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Sent: true,
+		Message: fmt.Sprintf("the output has %d bytes, a step may give %d; ask for less of it", bytes, maxOutput)}
+}
+
+// scopeOf is what expressions see: the hook's view, the execution, the outputs
+// so far, the callback URLs if there are any, and the element if there is one.
+func scopeOf(hook *loadedHook, p *plan, outputs []output, callbacks *mapping.Object, of *element) *mapping.Object {
 	steps := mapping.NewObject()
 	for _, o := range outputs {
 		steps.Set(o.step, o.value)
@@ -204,6 +236,13 @@ func scopeOf(hook *loadedHook, p *plan, outputs []output) *mapping.Object {
 	execution.Set("startedAt", hook.Time.UTC().Format(time.RFC3339Nano))
 	scope.Set("execution", execution)
 	scope.Set("steps", steps)
+	if callbacks != nil {
+		scope.Set("callbacks", callbacks)
+	}
+	if of != nil {
+		scope.Set("item", of.item)
+		scope.Set("index", mapping.Number(itoa(int64(of.index))))
+	}
 	return scope
 }
 

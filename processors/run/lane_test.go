@@ -126,7 +126,7 @@ func TestASimulationDoesWhatARunDoesWithoutDoingIt(t *testing.T) {
 	if err := json.Unmarshal([]byte(doc), flow); err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewSimulator("pets", &schemas.FlowVersion{Flow: flow}, r.set, r.options("a").Mapping)
+	s, err := NewSimulator("pets", &schemas.FlowVersion{Flow: flow}, r.set, r.options("a").Mapping, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

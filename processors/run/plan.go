@@ -31,12 +31,15 @@ type plan struct {
 	raw     bool // the body is handed over as it came
 	// What a waiting sender is answered when the execution ends.
 	onSuccess, onFailure respond
+	// waits are the steps that have a callback URL.
+	waits []*stepPlan
 }
 
 type stepPlan struct {
 	*schemas.Step
 	component *connectors.Component
 	when      *mapping.Expression // nil: unconditional
+	each      *mapping.Expression // nil: it runs once
 	input     *mapping.Template
 	timeout   time.Duration
 	retry     retryPolicy
@@ -47,6 +50,12 @@ type stepPlan struct {
 func (s *stepPlan) effect() bool {
 	// A reply says that what came before it is done: that must be durable.
 	return s.component.Effect != connectors.Pure || s.Uses == schemas.ReplyComponent
+}
+
+// intends: a step whose effect may not simply be repeated after a crash has its
+// intent on record before the effect begins.
+func (s *stepPlan) intends() bool {
+	return s.effect() && (s.OnUnknown == "fail" || s.OnUnknown == "hold")
 }
 
 // newPlan compiles a version. A version was checked when it was published, so
@@ -70,6 +79,11 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 				return nil, fmt.Errorf("step %s: reading its condition: %w", s.ID, err)
 			}
 		}
+		if s.Each != "" {
+			if sp.each, err = engine.Compile(strings.TrimPrefix(s.Each, "=")); err != nil {
+				return nil, fmt.Errorf("step %s: reading its each: %w", s.ID, err)
+			}
+		}
 		input := json.RawMessage(`{}`)
 		if len(bytes.TrimSpace(s.Input)) > 0 {
 			input = s.Input
@@ -82,6 +96,11 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 			return nil, fmt.Errorf("step %s: reading its input: %w", s.ID, err)
 		}
 		p.steps[i] = sp
+	}
+	for i := range p.steps {
+		if p.steps[i].Uses == schemas.WaitComponent {
+			p.waits = append(p.waits, &p.steps[i])
+		}
 	}
 	var err error
 	if d := v.Flow.Dedupe; d != nil {

@@ -109,6 +109,7 @@ func (s *session) goOn(e *execution) {
 			return
 		}
 		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: s.versionOf(e)}}})
+		s.takeOverGiven(e)
 	}
 	if err := s.prepare(e); err != nil {
 		s.end(e, &records.Ended{Status: records.ExecutionStatus_EXECUTION_STATUS_FAILED,
@@ -116,14 +117,19 @@ func (s *session) goOn(e *execution) {
 		s.rest(e)
 		return
 	}
+	s.beginDue(e)
+	s.advance(e)
+}
+
+// beginDue begins what is due in an execution.
+func (s *session) beginDue(e *execution) {
 	due := e.due
 	e.due = nil
-	for _, i := range due {
-		if e.busy[i] == nil && !schemas.Settled(e.x.Steps[e.plan.steps[i].ID]) {
-			s.begin(e, i)
+	for _, u := range due {
+		if e.busy[u] == nil && !schemas.Settled(e.state(u)) {
+			s.begin(e, u)
 		}
 	}
-	s.advance(e)
 }
 
 // rest gives the flow's place back when nothing of the execution is in flight.
@@ -132,7 +138,7 @@ func (s *session) rest(e *execution) {
 		return
 	}
 	// Whatever it waits for, its memory is not needed until then.
-	e.hook, e.outputs = nil, nil
+	e.hook, e.outputs, e.elements = nil, nil, nil
 	if !e.active {
 		return
 	}
@@ -169,8 +175,12 @@ func (s *session) refused(step *stepPlan, credential *connectors.Credential, err
 	return s.opts.OAuth.Refused(s.opts.Components, step.Credential, uses, credential, err)
 }
 
-// readHook reads a hook's record again. It is called by jobs.
-func (s *session) readHook(ctx context.Context, at *records.Pointer) (*loadedHook, error) {
+// readHook reads a hook's record again, from the snapshot where it is there. It
+// is called by jobs.
+func (s *session) readHook(ctx context.Context, flow string, at *records.Pointer, stored *records.StoredHook) (*loadedHook, error) {
+	if stored != nil {
+		return restoreHook(flow, at, stored)
+	}
 	return readHook(ctx, s.reader, s.opts.Topics.Prefix+at.Topic, at)
 }
 
@@ -198,12 +208,12 @@ func (s *session) watchCatalog() (stop func()) {
 }
 
 // timeoutOfAll is the timer of a whole execution.
-const timeoutOfAll = -1
+var timeoutOfAll = unit{step: -1}
 
 type timer struct {
-	at   time.Time
-	e    *execution
-	step int
+	at time.Time
+	e  *execution
+	unit
 }
 
 // timers is a heap, the earliest first. A timer that is no longer wanted is
@@ -226,7 +236,7 @@ func (t *timers) Pop() any {
 	return last
 }
 
-func (t *timers) add(at time.Time, e *execution, step int) { heap.Push(t, timer{at, e, step}) }
+func (t *timers) add(at time.Time, e *execution, u unit) { heap.Push(t, timer{at, e, u}) }
 
 func (t timers) next() (time.Time, bool) {
 	if len(t) == 0 {
@@ -235,9 +245,9 @@ func (t timers) next() (time.Time, bool) {
 	return t[0].at, true
 }
 
-func (t *timers) fire(now time.Time, fn func(e *execution, step int)) {
+func (t *timers) fire(now time.Time, fn func(e *execution, u unit)) {
 	for len(*t) > 0 && !(*t)[0].at.After(now) {
 		due := heap.Pop(t).(timer)
-		fn(due.e, due.step)
+		fn(due.e, due.unit)
 	}
 }

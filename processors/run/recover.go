@@ -51,6 +51,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 			return nil, fmt.Errorf("finding the topic %s: %w", s.opts.topic(), err)
 		}
 		s.hooksID = topics[s.opts.topic()].ID
+		s.partitionCount = int32(len(topics[s.opts.topic()].Partitions))
 	}
 	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}, lanes: lanes{}}
 	var err error
@@ -71,7 +72,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	for _, x := range snapshots {
 		e := &execution{
 			id: schemas.ExecutionIDFromBytes(x.Id), partition: p, x: x,
-			busy: map[int]context.CancelFunc{}, stored: true,
+			busy: map[unit]context.CancelFunc{}, stored: true,
 		}
 		p.executions[e.id] = e
 		s.metrics.open.Inc()
@@ -123,16 +124,25 @@ func (s *session) readState(ctx context.Context, number int32) ([]*records.Execu
 func (s *session) recover(e *execution) {
 	if e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_RUNNING {
 		if err := s.prepare(e); err == nil {
-			for i := range e.plan.steps {
-				state := e.x.Steps[e.plan.steps[i].ID]
-				if state.GetStatus() == records.StepStatus_STEP_STATUS_RETRYING {
-					s.timers.add(time.Unix(0, state.RetryAt), e, i)
+			s.settleIntents(e)
+			parked := true
+			e.units(func(u unit, state *records.StepState) {
+				switch state.Status {
+				case records.StepStatus_STEP_STATUS_RETRYING, records.StepStatus_STEP_STATUS_WAITING:
+					if state.RetryAt > 0 {
+						s.timers.add(time.Unix(0, state.RetryAt), e, u)
+					}
+				}
+			})
+			d := decide(e.plan.graph, e.x, func(int) bool { return false })
+			for _, i := range d.each {
+				if len(e.startable(i)) > 0 {
+					parked = false
 				}
 			}
-			d := decide(e.plan.graph, e.x, func(int) bool { return false })
 			e.outputs = nil
-			if len(d.run) == 0 && len(d.skip) == 0 && d.end == nil {
-				return // it waits for a timer alone
+			if parked && len(d.run) == 0 && len(d.skip) == 0 && d.end == nil {
+				return // it waits for a timer, a callback or a person
 			}
 		}
 	}
@@ -183,6 +193,12 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32
 // thrown away, and the next owner repeats the effect under the same key. That
 // is the one repetition that a bounded wait must allow.
 func (s *session) handOver(numbers []int32) error {
+	// What is held by this begins, and is drained: or an intent would be left
+	// without its effect.
+	if err := s.commitUntilDone(); err != nil {
+		s.drop(numbers)
+		return err
+	}
 	for _, n := range numbers {
 		if p := s.partitions[n]; p != nil {
 			p.leaving = true

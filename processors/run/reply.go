@@ -64,7 +64,7 @@ func newRespond(r *schemas.Respond, status int, engine *mapping.Engine) (respond
 // replyAtEnd answers the sender that waits for an execution's end, unless a
 // step has answered it.
 func (s *session) replyAtEnd(e *execution) {
-	failed := e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
+	failed := e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED && e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_FILTERED
 	if e.plan == nil { // it ended before it began
 		s.jobs.Go(func() { s.tryReply(e.id, e.x.ReplyTo, usualReply(e.id, respond{status: 500}, e.x.Failure)) })
 		return
@@ -75,7 +75,7 @@ func (s *session) replyAtEnd(e *execution) {
 			return
 		}
 	}
-	id, plan, hook, pointer, failure, to := e.id, e.plan, e.hook, e.x.Hook, e.x.Failure, e.x.ReplyTo
+	id, plan, hook, pointer, stored, failure, to := e.id, e.plan, e.hook, e.x.Hook, e.x.StoredHook, e.x.Failure, e.x.ReplyTo
 	outputs := e.outputs[:len(e.outputs):len(e.outputs)]
 	startedAt := time.Unix(0, e.x.StartedAt)
 	s.jobs.Go(func() {
@@ -87,7 +87,7 @@ func (s *session) replyAtEnd(e *execution) {
 			s.tryReply(id, to, usualReply(id, r, failure))
 			return
 		}
-		reply, err := s.evaluateReply(id, r, plan, hook, pointer, outputs, startedAt)
+		reply, err := s.evaluateReply(id, r, plan, hook, pointer, stored, outputs, startedAt)
 		if err != nil {
 			reply = usualReply(id, respond{status: 500}, &records.Failure{Message: "making the answer: " + err.Error()})
 		}
@@ -95,13 +95,13 @@ func (s *session) replyAtEnd(e *execution) {
 	})
 }
 
-func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, hook *loadedHook, at *records.Pointer, outputs []output, startedAt time.Time) (connectors.Reply, error) {
+func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, hook *loadedHook, at *records.Pointer, stored *records.StoredHook, outputs []output, startedAt time.Time) (connectors.Reply, error) {
 	ctx, cancel := context.WithTimeout(s.jobCtx, replyPatience)
 	defer cancel()
 	reply := connectors.Reply{Status: r.status, ContentType: r.contentType}
 	if hook == nil {
 		var err error
-		if hook, err = s.readHook(ctx, at); err != nil {
+		if hook, err = s.readHook(ctx, plan.flow, at, stored); err != nil {
 			return reply, err
 		}
 	}
@@ -110,7 +110,7 @@ func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, h
 		return reply, err
 	}
 	defer done()
-	value, err := r.body.Evaluate(ctx, scopeOf(hook, plan, outputs), mapping.Eval{Now: startedAt, Seed: seed(id)})
+	value, err := r.body.Evaluate(ctx, scopeOf(hook, plan, outputs, s.opts.callbacks(plan, id), nil), mapping.Eval{Now: startedAt, Seed: seed(id)})
 	if err != nil {
 		return reply, err
 	}

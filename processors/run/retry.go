@@ -78,7 +78,10 @@ func (p *retryPolicy) retries(e *connectors.Error) bool {
 	}
 	if e.HTTPStatus > 0 {
 		status := strconv.Itoa(e.HTTPStatus)
-		return slices.Contains(p.on, status) || slices.Contains(p.on, status[:1]+"xx")
+		return slices.ContainsFunc(p.on, func(on string) bool {
+			from, to, isRange := strings.Cut(on, "-")
+			return on == status || on == status[:1]+"xx" || isRange && from <= status && status <= to
+		})
 	}
 	switch e.Kind {
 	case connectors.KindNetwork, connectors.KindInternal:

@@ -53,6 +53,9 @@ type Options struct {
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
 
+	// Callbacks makes the URLs of steps that wait for a callback; nil: there are none.
+	Callbacks *Callbacks
+
 	// Replays makes this the runner of the topic replays: a lane of its own
 	// beside the live hooks, with a group, a producer and a share of its own.
 	Replays bool

@@ -37,6 +37,7 @@ type session struct {
 	transactionalID string
 	instance        string
 	hooksID         [16]byte
+	partitionCount  int32 // of every topic that has executions
 
 	mu         sync.Mutex
 	partitions map[int32]*partition
@@ -323,27 +324,26 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 			return err
 		}
 	}
-	if hook.Kind == schemas.KindCancel {
-		if e := p.executions[hook.ID]; e != nil {
-			s.cancel(e, time.Now())
-		}
+	if hook.Kind != schemas.KindHook {
+		s.command(p, hook)
 		return nil
 	}
 	entry := s.opts.Catalog.Flow(hook.Flow)
 	if entry == nil || entry.Latest() == nil {
 		s.deadletter(r, fmt.Errorf("flow %s was never published", hook.Flow))
+		s.refuseCaller(hook)
 		return nil
 	}
 	if p.executions[hook.ID] != nil {
 		return nil // the edge's producer repeated itself
 	}
 	e := &execution{
-		id: hook.ID, partition: p, hook: &loadedHook{Hook: hook}, busy: map[int]context.CancelFunc{},
+		id: hook.ID, partition: p, hook: &loadedHook{Hook: hook}, busy: map[unit]context.CancelFunc{},
 		x: &records.Execution{
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
 			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
 			Hook:   &records.Pointer{Topic: s.opts.lane(), Partition: r.Partition, Offset: r.Offset},
-			Replay: hook.Replay, PinnedVersion: hook.Version,
+			Replay: hook.Replay, PinnedVersion: hook.Version, Parent: hook.Parent, Given: hook.Given,
 		},
 	}
 	if !hook.ReplayOf.IsZero() {
@@ -405,16 +405,9 @@ func (s *session) prepare(e *execution) error {
 		return nil
 	}
 	for i := range e.plan.steps {
-		id := e.plan.steps[i].ID
-		state := e.x.Steps[id]
-		if state.GetStatus() != records.StepStatus_STEP_STATUS_SUCCEEDED {
-			continue
+		if err := e.addOutput(e.plan.steps[i].ID); err != nil {
+			return err
 		}
-		value, err := mapping.Decode(state.Output)
-		if err != nil {
-			return fmt.Errorf("reading the output of step %s: %w", id, err)
-		}
-		e.outputs = append(e.outputs, output{id, value})
 	}
 	return nil
 }
@@ -443,7 +436,7 @@ func (s *session) planFor(flow string, version int32) (*plan, error) {
 // advance does what decide says until there is nothing to do at once.
 func (s *session) advance(e *execution) {
 	for {
-		d := decide(e.plan.graph, e.x, func(i int) bool { return e.busy[i] != nil })
+		d := decide(e.plan.graph, e.x, e.stepBusy)
 		for _, i := range d.skip {
 			step := &e.plan.steps[i]
 			s.record(e, time.Now(), &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
@@ -452,7 +445,10 @@ func (s *session) advance(e *execution) {
 			continue
 		}
 		for _, i := range d.run {
-			s.begin(e, i)
+			s.begin(e, e.plan.first(i))
+		}
+		for _, i := range d.each {
+			s.beginElements(e, i)
 		}
 		if d.end != nil {
 			s.end(e, d.end)
@@ -462,30 +458,49 @@ func (s *session) advance(e *execution) {
 	}
 }
 
-// begin starts a step's next attempt, or holds it until the effects before it
-// are durable.
-func (s *session) begin(e *execution, i int) {
-	step := &e.plan.steps[i]
-	if e.partition.leaving {
+// begin starts the next attempt at a step or an element, or holds it until the
+// effects before it are durable.
+func (s *session) begin(e *execution, u unit) {
+	step := &e.plan.steps[u.step]
+	switch {
+	case e.partition.leaving:
 		return // the next owner begins it
+	case u.iteration >= 0 && step.each != nil && e.elements[u.step] == nil:
+		// Its element is not in memory: that comes first, and then this.
+		e.due = append(e.due, u)
+		if all := (unit{u.step, expanding}); e.busy[all] == nil {
+			s.launch(e, all, false)
+		}
+	case u.iteration == expanding:
+		s.launch(e, u, false)
+	case step.intends() && e.state(u).GetStatus() != records.StepStatus_STEP_STATUS_UNKNOWN:
+		s.launch(e, u, true) // up to the effect: its intent comes first
+	case (e.undurable || e.landing) && step.effect():
+		s.hold(e, u)
+	default:
+		s.launch(e, u, false)
 	}
-	if (e.undurable || e.landing) && step.effect() {
-		s.awaited = s.awaited || e.undurable
-		e.busy[i] = func() {} // so that decide does not ask again
-		e.held = append(e.held, i)
-		return
-	}
-	s.launch(e, i)
 }
 
-func (s *session) launch(e *execution, i int) {
-	step := &e.plan.steps[i]
+// hold keeps what is to begin until the next transaction is durable.
+func (s *session) hold(e *execution, u unit) {
+	s.awaited = s.awaited || e.undurable
+	e.busy[u] = func() {} // so that decide does not ask again
+	e.held = append(e.held, u)
+}
+
+// launch starts a job. dry: it stops before the effect.
+func (s *session) launch(e *execution, u unit, dry bool) {
 	ctx, cancel := context.WithCancel(s.jobCtx)
-	e.busy[i] = cancel
+	e.busy[u] = cancel
 	j := &job{
-		session: s, ex: e, id: e.id, plan: e.plan, index: i, number: e.x.Steps[step.ID].GetAttempts() + 1,
-		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
+		session: s, ex: e, id: e.id, plan: e.plan, unit: u, dry: dry, number: e.state(u).GetAttempts() + 1,
+		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, stored: e.x.StoredHook, parent: e.x.Parent,
+		traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
+	}
+	if u.iteration >= 0 && e.plan.steps[u.step].each != nil {
+		j.element = &element{e.elements[u.step][u.iteration], u.iteration}
 	}
 	s.metrics.inFlight.Inc()
 	s.workers.do(&s.jobs, func() {
@@ -498,63 +513,118 @@ func (s *session) launch(e *execution, i int) {
 
 // applyResult folds an attempt's outcome in and goes on.
 func (s *session) applyResult(r result) {
-	e := r.job.ex
-	if !s.owns(e) || e.busy[r.job.index] == nil {
+	e, u := r.job.ex, r.job.unit
+	if !s.owns(e) || e.busy[u] == nil {
 		return // handed over, or cancelled while it was under way
 	}
-	delete(e.busy, r.job.index)
-	step := &e.plan.steps[r.job.index]
+	delete(e.busy, u)
+	step := &e.plan.steps[u.step]
 	if e.hook == nil {
 		e.hook = r.hook
 	}
 	now := time.Now()
-	if r.skipped {
+	switch {
+	case r.skipped:
 		s.record(e, now, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
-		s.advance(e)
+	case r.err != nil && r.err.Kind == connectors.KindCancelled && e.partition.leaving:
+		return // cut off by the end of this session: the next owner does it again
+	case r.err != nil:
+		s.attemptFailed(e, u, now, r)
+	case u.iteration == expanding:
+		s.expanded(e, u.step, now, r.elements)
+	case r.job.dry:
+		s.intend(e, u, now, r.attempt)
 		return
+	case r.wait != nil:
+		s.park(e, u, now, r)
+	default:
+		if r.filtered {
+			r.attempt.Status = records.StepStatus_STEP_STATUS_FILTERED
+		}
+		s.attempted(e, step, now, r.attempt, r.output)
 	}
-	if r.err != nil {
-		if e.partition.leaving && r.err.Kind == connectors.KindCancelled {
-			return // cut off by the end of this session: the next owner does it again
-		}
-		key := e.id.String() + step.ID
-		first := e.x.Steps[step.ID].GetFirstAt()
-		if first == 0 {
-			first = r.attempt.StartedAt
-		}
-		if wait, ok := step.retry.next(key, r.attempt.Number, now.Sub(time.Unix(0, first)), r.err); ok {
-			at := now.Add(wait)
-			r.attempt.Status, r.attempt.RetryAt = records.StepStatus_STEP_STATUS_RETRYING, at.UnixNano()
-			s.timers.add(at, e, r.job.index)
-		}
-	} else {
-		e.outputs = append(e.outputs, output{step.ID, r.output})
-	}
-	e.undurable = e.undurable || step.effect()
-	s.metrics.attempt(r.attempt)
-	s.record(e, now, &records.Event{Fact: &records.Event_Attempt{Attempt: r.attempt}})
 	s.advance(e)
 }
 
+// attempted puts an attempt that succeeded, or was given up, on record. value
+// is its decoded output, where that is known.
+func (s *session) attempted(e *execution, step *stepPlan, at time.Time, a *records.Attempt, value mapping.Value) {
+	if a.Status == records.StepStatus_STEP_STATUS_SUCCEEDED && step.each != nil {
+		e.checkSize(step, a)
+	}
+	e.undurable = e.undurable || step.effect() && !a.Postponed
+	s.metrics.attempt(a)
+	if !s.record(e, at, &records.Event{Fact: &records.Event_Attempt{Attempt: a}}) {
+		return
+	}
+	if !e.active || !schemas.Settled(e.x.Steps[step.ID]) {
+		return // what rests reads its outputs when it goes on
+	}
+	if step.each == nil && a.Status == records.StepStatus_STEP_STATUS_SUCCEEDED && value != nil {
+		e.outputs = append(e.outputs, output{step.ID, value})
+		return
+	}
+	_ = e.addOutput(step.ID) // joined from what was decoded before
+}
+
+// attemptFailed puts an attempt that failed on record, and says when the next
+// one is due, if there is one.
+func (s *session) attemptFailed(e *execution, u unit, now time.Time, r result) {
+	step, a, state := &e.plan.steps[u.step], r.attempt, e.state(u)
+	if u.iteration == expanding && state.GetStatus() == records.StepStatus_STEP_STATUS_RUNNING {
+		// Its elements were known before; now they cannot be had again.
+		s.fail(e, now, a.Failure)
+		return
+	}
+	if r.err.Held && s.postpone(e, u, now, r) {
+		return
+	}
+	first := state.GetFirstAt()
+	if first == 0 {
+		first = a.StartedAt
+	}
+	if wait, ok := step.retry.next(retryKey(e, step, u), a.Number, now.Sub(time.Unix(0, first)), r.err); ok {
+		at := now.Add(wait)
+		a.Status, a.RetryAt = records.StepStatus_STEP_STATUS_RETRYING, at.UnixNano()
+		s.timers.add(at, e, u)
+	}
+	s.attempted(e, step, now, a, nil)
+}
+
 // wake is what a timer does.
-func (s *session) wake(e *execution, step int) {
+func (s *session) wake(e *execution, u unit) {
 	if !s.owns(e) || !schemas.Open(e.x.Status) {
 		return
 	}
-	if step == timeoutOfAll {
+	if u == timeoutOfAll {
 		s.fail(e, time.Now(), &records.Failure{Kind: string(connectors.KindTimeout),
 			Message: fmt.Sprintf("the execution was not done within %s", e.plan.timeout)})
 		return
 	}
-	state := e.x.Steps[e.plan.steps[step].ID]
-	if state.GetStatus() != records.StepStatus_STEP_STATUS_RETRYING || e.busy[step] != nil || state.RetryAt > time.Now().UnixNano() {
+	state := e.state(u)
+	if e.busy[u] != nil || state.GetRetryAt() == 0 || state.RetryAt > time.Now().UnixNano() {
 		return
 	}
+	switch state.Status {
+	case records.StepStatus_STEP_STATUS_RETRYING:
+		s.goOnWith(e, u)
+	case records.StepStatus_STEP_STATUS_WAITING:
+		s.waitOver(e, u)
+	}
+}
+
+// goOnWith begins a unit that is due, once the flow has a place.
+func (s *session) goOnWith(e *execution, u unit) {
 	if e.active { // another branch of it is in flight
-		s.begin(e, step)
+		s.begin(e, u)
 		return
 	}
-	e.due = append(e.due, step)
+	e.due = append(e.due, u)
+	s.proceedNow(e)
+}
+
+// proceedNow queues an execution that has a reason to go on.
+func (s *session) proceedNow(e *execution) {
 	s.enqueue(e)
 	s.pump(e.x.FlowId)
 }
@@ -578,18 +648,26 @@ func (s *session) fail(e *execution, at time.Time, why *records.Failure) {
 // cutOff cancels what is in flight and puts it on record at once: an effect
 // that was begun is never left without a word.
 func (s *session) cutOff(e *execution, at time.Time) {
-	for i, cancel := range e.busy {
+	for u, cancel := range e.busy {
 		cancel()
-		delete(e.busy, i)
-		step := &e.plan.steps[i]
-		if slices.Contains(e.held, i) || !step.effect() {
+		delete(e.busy, u)
+		step := &e.plan.steps[u.step]
+		intended := e.state(u).GetStatus() == records.StepStatus_STEP_STATUS_UNKNOWN
+		message := "cut off when the execution ended; it may have taken effect"
+		switch {
+		case u.iteration == expanding || !step.effect() || step.intends() && !intended:
 			continue // it did nothing
+		case slices.Contains(e.held, u):
+			if !intended {
+				continue
+			}
+			message = "the execution ended before this began"
 		}
 		s.record(e, at, &records.Event{Fact: &records.Event_Attempt{Attempt: &records.Attempt{
-			Step: step.ID, Name: step.Name, Uses: step.Uses, Number: e.x.Steps[step.ID].GetAttempts() + 1,
+			Step: step.ID, Name: step.Name, Uses: step.Uses, Number: e.state(u).GetAttempts() + 1, Iteration: int32(u.iteration),
 			Status: records.StepStatus_STEP_STATUS_CANCELLED, StartedAt: at.UnixNano(),
-			IdempotencyKey: idempotencyKey(e.keysOf(), step.ID, 0),
-			Failure:        &records.Failure{Kind: string(connectors.KindCancelled), Message: "cut off when the execution ended; it may have taken effect", Step: step.ID},
+			IdempotencyKey: idempotencyKey(e.keysOf(), step.ID, u.iteration),
+			Failure:        &records.Failure{Kind: string(connectors.KindCancelled), Message: message, Step: step.ID},
 		}}})
 	}
 	e.held = nil
@@ -603,6 +681,9 @@ func (s *session) end(e *execution, ended *records.Ended) {
 	s.awaited = s.awaited || len(e.x.OrderKey) > 0 // by the next of its lane
 	if e.x.ReplyTo != "" {
 		s.replyAtEnd(e)
+	}
+	if e.x.Parent != "" {
+		s.returnToCaller(e)
 	}
 }
 

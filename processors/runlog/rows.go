@@ -110,7 +110,7 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 		case e.GetAttempt() != nil:
 			a := e.GetAttempt()
 			step.step, step.name, step.uses = a.Step, a.Name, a.Uses
-			step.attempt = uint32(max(a.Number, 0))
+			step.iteration, step.attempt = a.Iteration, uint32(max(a.Number, 0))
 			step.status = schemas.StepStatusName(a.Status)
 			step.input, step.output = a.Input, a.Output
 			step.failure, step.failureKind = a.Failure.GetMessage(), a.Failure.GetKind()
@@ -119,6 +119,20 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 			step.startedAt = moment(a.StartedAt)
 			step.durationMS = float64(a.Duration) / 1e6
 			step.retryAt = momentOrNil(a.RetryAt)
+		case e.GetExpanded() != nil:
+			// Its elements have rows of their own; without any there is this one.
+			x := e.GetExpanded()
+			if x.Count > 0 {
+				continue
+			}
+			step.step, step.name, step.uses, step.output = x.Step, x.Name, x.Uses, []byte("[]")
+			step.status = schemas.StepStatusName(records.StepStatus_STEP_STATUS_SUCCEEDED)
+			step.startedAt = moment(e.At)
+		case e.GetGiven() != nil:
+			g := e.GetGiven()
+			step.step, step.name, step.uses, step.output = g.Step, g.Name, g.Uses, g.Output
+			step.status = schemas.StepStatusName(g.Status)
+			step.startedAt = moment(e.At)
 		case e.GetSkipped() != nil:
 			s := e.GetSkipped()
 			step.step, step.name, step.uses = s.Step, s.Name, s.Uses

@@ -103,17 +103,30 @@ const (
 	StepStatus_STEP_STATUS_SKIPPED StepStatus = 4
 	// The step was in flight when its execution was cancelled.
 	StepStatus_STEP_STATUS_CANCELLED StepStatus = 5
+	// The step is parked: until a time, a callback, or another execution's end.
+	StepStatus_STEP_STATUS_WAITING StepStatus = 40
+	// The step runs once per element, and not all of them have settled.
+	StepStatus_STEP_STATUS_RUNNING StepStatus = 41
+	// The effect was intended, and its outcome is not known: it is in flight, or
+	// was when a runner died.
+	StepStatus_STEP_STATUS_UNKNOWN StepStatus = 42
+	// The step is a filter that let nothing pass.
+	StepStatus_STEP_STATUS_FILTERED StepStatus = 43
 )
 
 // Enum value maps for StepStatus.
 var (
 	StepStatus_name = map[int32]string{
-		0: "STEP_STATUS_UNSPECIFIED",
-		1: "STEP_STATUS_RETRYING",
-		2: "STEP_STATUS_SUCCEEDED",
-		3: "STEP_STATUS_FAILED",
-		4: "STEP_STATUS_SKIPPED",
-		5: "STEP_STATUS_CANCELLED",
+		0:  "STEP_STATUS_UNSPECIFIED",
+		1:  "STEP_STATUS_RETRYING",
+		2:  "STEP_STATUS_SUCCEEDED",
+		3:  "STEP_STATUS_FAILED",
+		4:  "STEP_STATUS_SKIPPED",
+		5:  "STEP_STATUS_CANCELLED",
+		40: "STEP_STATUS_WAITING",
+		41: "STEP_STATUS_RUNNING",
+		42: "STEP_STATUS_UNKNOWN",
+		43: "STEP_STATUS_FILTERED",
 	}
 	StepStatus_value = map[string]int32{
 		"STEP_STATUS_UNSPECIFIED": 0,
@@ -122,6 +135,10 @@ var (
 		"STEP_STATUS_FAILED":      3,
 		"STEP_STATUS_SKIPPED":     4,
 		"STEP_STATUS_CANCELLED":   5,
+		"STEP_STATUS_WAITING":     40,
+		"STEP_STATUS_RUNNING":     41,
+		"STEP_STATUS_UNKNOWN":     42,
+		"STEP_STATUS_FILTERED":    43,
 	}
 )
 
@@ -217,7 +234,8 @@ func (x *Pointer) GetOffset() int64 {
 // Failure is why a step or an execution did not succeed.
 type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// network, timeout, http, input, expression, credential, blocked, cancelled, internal
+	// network, timeout, http, input, expression, credential, blocked, cancelled,
+	// internal; unknown: a runner died in mid-effect; flow: a called flow failed
 	Kind       string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	Message    string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	HttpStatus int32  `protobuf:"varint,3,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
@@ -345,10 +363,15 @@ type Attempt struct {
 	Duration       int64    `protobuf:"varint,8,opt,name=duration,proto3" json:"duration,omitempty"`                    // nanoseconds
 	HttpStatus     int32    `protobuf:"varint,9,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
 	IdempotencyKey string   `protobuf:"bytes,10,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	// When the next attempt is due, Unix nanoseconds; only with RETRYING.
-	RetryAt       int64  `protobuf:"varint,11,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
-	Uses          string `protobuf:"bytes,12,opt,name=uses,proto3" json:"uses,omitempty"`
-	Name          string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	// When the next attempt is due, or the wait ends, Unix nanoseconds; only with
+	// RETRYING and WAITING. 0 with WAITING: no time ends it.
+	RetryAt int64  `protobuf:"varint,11,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
+	Uses    string `protobuf:"bytes,12,opt,name=uses,proto3" json:"uses,omitempty"`
+	Name    string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	// Of a step that runs once per element: which one, from 0.
+	Iteration int32 `protobuf:"varint,40,opt,name=iteration,proto3" json:"iteration,omitempty"`
+	// The attempt was put off before anything was sent, and does not count.
+	Postponed     bool `protobuf:"varint,41,opt,name=postponed,proto3" json:"postponed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +497,228 @@ func (x *Attempt) GetName() string {
 	return ""
 }
 
+func (x *Attempt) GetIteration() int32 {
+	if x != nil {
+		return x.Iteration
+	}
+	return 0
+}
+
+func (x *Attempt) GetPostponed() bool {
+	if x != nil {
+		return x.Postponed
+	}
+	return false
+}
+
+// Expanded says for how many elements a step runs.
+type Expanded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	Count         int32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Uses          string                 `protobuf:"bytes,3,opt,name=uses,proto3" json:"uses,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Expanded) Reset() {
+	*x = Expanded{}
+	mi := &file_records_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Expanded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Expanded) ProtoMessage() {}
+
+func (x *Expanded) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Expanded.ProtoReflect.Descriptor instead.
+func (*Expanded) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Expanded) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *Expanded) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Expanded) GetUses() string {
+	if x != nil {
+		return x.Uses
+	}
+	return ""
+}
+
+func (x *Expanded) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Callback is what came to the URL of a step that waits, or will.
+type Callback struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	Output        []byte                 `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"` // JSON: the step's output
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Callback) Reset() {
+	*x = Callback{}
+	mi := &file_records_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Callback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Callback) ProtoMessage() {}
+
+func (x *Callback) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Callback.ProtoReflect.Descriptor instead.
+func (*Callback) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Callback) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *Callback) GetOutput() []byte {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+// Given is a step's outcome that a retry takes over from the execution that it
+// retries.
+type Given struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	Status        StepStatus             `protobuf:"varint,2,opt,name=status,proto3,enum=sluice.records.v1.StepStatus" json:"status,omitempty"`
+	Output        []byte                 `protobuf:"bytes,3,opt,name=output,proto3" json:"output,omitempty"`
+	Failure       *Failure               `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
+	Uses          string                 `protobuf:"bytes,5,opt,name=uses,proto3" json:"uses,omitempty"`
+	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Given) Reset() {
+	*x = Given{}
+	mi := &file_records_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Given) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Given) ProtoMessage() {}
+
+func (x *Given) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Given.ProtoReflect.Descriptor instead.
+func (*Given) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Given) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *Given) GetStatus() StepStatus {
+	if x != nil {
+		return x.Status
+	}
+	return StepStatus_STEP_STATUS_UNSPECIFIED
+}
+
+func (x *Given) GetOutput() []byte {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *Given) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *Given) GetUses() string {
+	if x != nil {
+		return x.Uses
+	}
+	return ""
+}
+
+func (x *Given) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Skipped says that a step will not run.
 type Skipped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -486,7 +731,7 @@ type Skipped struct {
 
 func (x *Skipped) Reset() {
 	*x = Skipped{}
-	mi := &file_records_proto_msgTypes[4]
+	mi := &file_records_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +743,7 @@ func (x *Skipped) String() string {
 func (*Skipped) ProtoMessage() {}
 
 func (x *Skipped) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[4]
+	mi := &file_records_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +756,7 @@ func (x *Skipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Skipped.ProtoReflect.Descriptor instead.
 func (*Skipped) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{4}
+	return file_records_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Skipped) GetStep() string {
@@ -546,7 +791,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_records_proto_msgTypes[5]
+	mi := &file_records_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +803,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[5]
+	mi := &file_records_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +816,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{5}
+	return file_records_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Ended) GetStatus() ExecutionStatus {
@@ -598,6 +843,9 @@ type Event struct {
 	//	*Event_Attempt
 	//	*Event_Skipped
 	//	*Event_Ended
+	//	*Event_Expanded
+	//	*Event_Callback
+	//	*Event_Given
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -605,7 +853,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_records_proto_msgTypes[6]
+	mi := &file_records_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +865,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[6]
+	mi := &file_records_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +878,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{6}
+	return file_records_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Event) GetAt() int64 {
@@ -683,6 +931,33 @@ func (x *Event) GetEnded() *Ended {
 	return nil
 }
 
+func (x *Event) GetExpanded() *Expanded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Expanded); ok {
+			return x.Expanded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCallback() *Callback {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Callback); ok {
+			return x.Callback
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGiven() *Given {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_Given); ok {
+			return x.Given
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -703,6 +978,18 @@ type Event_Ended struct {
 	Ended *Ended `protobuf:"bytes,5,opt,name=ended,proto3,oneof"`
 }
 
+type Event_Expanded struct {
+	Expanded *Expanded `protobuf:"bytes,40,opt,name=expanded,proto3,oneof"`
+}
+
+type Event_Callback struct {
+	Callback *Callback `protobuf:"bytes,41,opt,name=callback,proto3,oneof"`
+}
+
+type Event_Given struct {
+	Given *Given `protobuf:"bytes,42,opt,name=given,proto3,oneof"`
+}
+
 func (*Event_Started) isEvent_Fact() {}
 
 func (*Event_Attempt) isEvent_Fact() {}
@@ -710,6 +997,12 @@ func (*Event_Attempt) isEvent_Fact() {}
 func (*Event_Skipped) isEvent_Fact() {}
 
 func (*Event_Ended) isEvent_Fact() {}
+
+func (*Event_Expanded) isEvent_Fact() {}
+
+func (*Event_Callback) isEvent_Fact() {}
+
+func (*Event_Given) isEvent_Fact() {}
 
 // ExecutionRecord is one record of the topic `executions`: all that one
 // execution did since the last commit, and how it stands after that.
@@ -735,7 +1028,7 @@ type ExecutionRecord struct {
 
 func (x *ExecutionRecord) Reset() {
 	*x = ExecutionRecord{}
-	mi := &file_records_proto_msgTypes[7]
+	mi := &file_records_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +1040,7 @@ func (x *ExecutionRecord) String() string {
 func (*ExecutionRecord) ProtoMessage() {}
 
 func (x *ExecutionRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[7]
+	mi := &file_records_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1053,7 @@ func (x *ExecutionRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionRecord.ProtoReflect.Descriptor instead.
 func (*ExecutionRecord) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{7}
+	return file_records_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExecutionRecord) GetExecutionId() []byte {
@@ -856,14 +1149,23 @@ type StepState struct {
 	Failure  *Failure               `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
 	RetryAt  int64                  `protobuf:"varint,5,opt,name=retry_at,json=retryAt,proto3" json:"retry_at,omitempty"`
 	// When the first attempt began, Unix nanoseconds.
-	FirstAt       int64 `protobuf:"varint,6,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
+	FirstAt int64 `protobuf:"varint,6,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
+	// Of a step that runs once per element (RUNNING): how many there are, how
+	// many have settled, and how each stands that has begun.
+	Count      int32                `protobuf:"varint,40,opt,name=count,proto3" json:"count,omitempty"`
+	Done       int32                `protobuf:"varint,41,opt,name=done,proto3" json:"done,omitempty"`
+	Iterations map[int32]*StepState `protobuf:"bytes,42,rep,name=iterations,proto3" json:"iterations,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Since when the next attempt is put off; 0: it is not.
+	PostponedAt int64 `protobuf:"varint,43,opt,name=postponed_at,json=postponedAt,proto3" json:"postponed_at,omitempty"`
+	// The input of a step that waits, as the run log keeps it.
+	Input         []byte `protobuf:"bytes,44,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StepState) Reset() {
 	*x = StepState{}
-	mi := &file_records_proto_msgTypes[8]
+	mi := &file_records_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1177,7 @@ func (x *StepState) String() string {
 func (*StepState) ProtoMessage() {}
 
 func (x *StepState) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[8]
+	mi := &file_records_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1190,7 @@ func (x *StepState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepState.ProtoReflect.Descriptor instead.
 func (*StepState) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{8}
+	return file_records_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StepState) GetStatus() StepStatus {
@@ -933,6 +1235,102 @@ func (x *StepState) GetFirstAt() int64 {
 	return 0
 }
 
+func (x *StepState) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *StepState) GetDone() int32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *StepState) GetIterations() map[int32]*StepState {
+	if x != nil {
+		return x.Iterations
+	}
+	return nil
+}
+
+func (x *StepState) GetPostponedAt() int64 {
+	if x != nil {
+		return x.PostponedAt
+	}
+	return 0
+}
+
+func (x *StepState) GetInput() []byte {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+// StoredHook is a hook's record, kept where its topic may not.
+type StoredHook struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Headers       []*StoredHook_Header   `protobuf:"bytes,1,rep,name=headers,proto3" json:"headers,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Timestamp     int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // Unix milliseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredHook) Reset() {
+	*x = StoredHook{}
+	mi := &file_records_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredHook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredHook) ProtoMessage() {}
+
+func (x *StoredHook) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredHook.ProtoReflect.Descriptor instead.
+func (*StoredHook) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *StoredHook) GetHeaders() []*StoredHook_Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *StoredHook) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *StoredHook) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
 // Execution is one record of the topic `state`: an open execution, from which
 // any runner can go on.
 type Execution struct {
@@ -961,14 +1359,26 @@ type Execution struct {
 	PinnedVersion int32 `protobuf:"varint,31,opt,name=pinned_version,json=pinnedVersion,proto3" json:"pinned_version,omitempty"`
 	// The execution whose idempotency keys the effects carry, 16 bytes, or
 	// empty: its own.
-	KeysOf        []byte `protobuf:"bytes,32,opt,name=keys_of,json=keysOf,proto3" json:"keys_of,omitempty"`
+	KeysOf []byte `protobuf:"bytes,32,opt,name=keys_of,json=keysOf,proto3" json:"keys_of,omitempty"`
+	// The hook itself, for one that may be open longer than its topic keeps it.
+	StoredHook *StoredHook `protobuf:"bytes,40,opt,name=stored_hook,json=storedHook,proto3" json:"stored_hook,omitempty"`
+	// Callbacks that came before their step waited, by step: JSON.
+	Callbacks map[string][]byte `protobuf:"bytes,41,rep,name=callbacks,proto3" json:"callbacks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The order key as text, cut, for people.
+	OrderName string `protobuf:"bytes,42,opt,name=order_name,json=orderName,proto3" json:"order_name,omitempty"`
+	// What a retry takes over from the execution that it retries, until it
+	// starts: JSON as the hook has it.
+	Given []byte `protobuf:"bytes,43,opt,name=given,proto3" json:"given,omitempty"`
+	// The execution and step that called this flow and wait for its end
+	// (schemas.Parent), or empty.
+	Parent        string `protobuf:"bytes,44,opt,name=parent,proto3" json:"parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Execution) Reset() {
 	*x = Execution{}
-	mi := &file_records_proto_msgTypes[9]
+	mi := &file_records_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1390,7 @@ func (x *Execution) String() string {
 func (*Execution) ProtoMessage() {}
 
 func (x *Execution) ProtoReflect() protoreflect.Message {
-	mi := &file_records_proto_msgTypes[9]
+	mi := &file_records_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1403,7 @@ func (x *Execution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Execution.ProtoReflect.Descriptor instead.
 func (*Execution) Descriptor() ([]byte, []int) {
-	return file_records_proto_rawDescGZIP(), []int{9}
+	return file_records_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Execution) GetId() []byte {
@@ -1108,6 +1518,93 @@ func (x *Execution) GetKeysOf() []byte {
 	return nil
 }
 
+func (x *Execution) GetStoredHook() *StoredHook {
+	if x != nil {
+		return x.StoredHook
+	}
+	return nil
+}
+
+func (x *Execution) GetCallbacks() map[string][]byte {
+	if x != nil {
+		return x.Callbacks
+	}
+	return nil
+}
+
+func (x *Execution) GetOrderName() string {
+	if x != nil {
+		return x.OrderName
+	}
+	return ""
+}
+
+func (x *Execution) GetGiven() []byte {
+	if x != nil {
+		return x.Given
+	}
+	return nil
+}
+
+func (x *Execution) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+type StoredHook_Header struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredHook_Header) Reset() {
+	*x = StoredHook_Header{}
+	mi := &file_records_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredHook_Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredHook_Header) ProtoMessage() {}
+
+func (x *StoredHook_Header) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredHook_Header.ProtoReflect.Descriptor instead.
+func (*StoredHook_Header) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{12, 0}
+}
+
+func (x *StoredHook_Header) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *StoredHook_Header) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
@@ -1124,7 +1621,7 @@ const file_records_proto_rawDesc = "" +
 	"httpStatus\x12\x12\n" +
 	"\x04step\x18\x04 \x01(\tR\x04step\"#\n" +
 	"\aStarted\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x05R\aversion\"\x98\x03\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\"\xd4\x03\n" +
 	"\aAttempt\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x05R\x06number\x125\n" +
@@ -1141,20 +1638,40 @@ const file_records_proto_rawDesc = "" +
 	" \x01(\tR\x0eidempotencyKey\x12\x19\n" +
 	"\bretry_at\x18\v \x01(\x03R\aretryAt\x12\x12\n" +
 	"\x04uses\x18\f \x01(\tR\x04uses\x12\x12\n" +
-	"\x04name\x18\r \x01(\tR\x04name\"E\n" +
+	"\x04name\x18\r \x01(\tR\x04name\x12\x1c\n" +
+	"\titeration\x18( \x01(\x05R\titeration\x12\x1c\n" +
+	"\tpostponed\x18) \x01(\bR\tpostponed\"\\\n" +
+	"\bExpanded\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\x12\x12\n" +
+	"\x04uses\x18\x03 \x01(\tR\x04uses\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"6\n" +
+	"\bCallback\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\tR\x04step\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\fR\x06output\"\xc8\x01\n" +
+	"\x05Given\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\tR\x04step\x125\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1d.sluice.records.v1.StepStatusR\x06status\x12\x16\n" +
+	"\x06output\x18\x03 \x01(\fR\x06output\x124\n" +
+	"\afailure\x18\x04 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\x12\x12\n" +
+	"\x04uses\x18\x05 \x01(\tR\x04uses\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\"E\n" +
 	"\aSkipped\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x12\n" +
 	"\x04uses\x18\x02 \x01(\tR\x04uses\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\"y\n" +
 	"\x05Ended\x12:\n" +
 	"\x06status\x18\x01 \x01(\x0e2\".sluice.records.v1.ExecutionStatusR\x06status\x124\n" +
-	"\afailure\x18\x02 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\"\xf9\x01\n" +
+	"\afailure\x18\x02 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\"\xa1\x03\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x126\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.sluice.records.v1.StartedH\x00R\astarted\x126\n" +
 	"\aattempt\x18\x03 \x01(\v2\x1a.sluice.records.v1.AttemptH\x00R\aattempt\x126\n" +
 	"\askipped\x18\x04 \x01(\v2\x1a.sluice.records.v1.SkippedH\x00R\askipped\x120\n" +
-	"\x05ended\x18\x05 \x01(\v2\x18.sluice.records.v1.EndedH\x00R\x05endedB\x06\n" +
+	"\x05ended\x18\x05 \x01(\v2\x18.sluice.records.v1.EndedH\x00R\x05ended\x129\n" +
+	"\bexpanded\x18( \x01(\v2\x1b.sluice.records.v1.ExpandedH\x00R\bexpanded\x129\n" +
+	"\bcallback\x18) \x01(\v2\x1b.sluice.records.v1.CallbackH\x00R\bcallback\x120\n" +
+	"\x05given\x18* \x01(\v2\x18.sluice.records.v1.GivenH\x00R\x05givenB\x06\n" +
 	"\x04fact\"\xc5\x03\n" +
 	"\x0fExecutionRecord\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\fR\vexecutionId\x12\x17\n" +
@@ -1170,14 +1687,32 @@ const file_records_proto_rawDesc = "" +
 	"\x06events\x18\n" +
 	" \x03(\v2\x18.sluice.records.v1.EventR\x06events\x12\x19\n" +
 	"\btrace_id\x18\v \x01(\tR\atraceId\x12\x16\n" +
-	"\x06replay\x18\x1e \x01(\tR\x06replay\"\xe2\x01\n" +
+	"\x06replay\x18\x1e \x01(\tR\x06replay\"\xf0\x03\n" +
 	"\tStepState\x125\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1d.sluice.records.v1.StepStatusR\x06status\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x05R\battempts\x12\x16\n" +
 	"\x06output\x18\x03 \x01(\fR\x06output\x124\n" +
 	"\afailure\x18\x04 \x01(\v2\x1a.sluice.records.v1.FailureR\afailure\x12\x19\n" +
 	"\bretry_at\x18\x05 \x01(\x03R\aretryAt\x12\x19\n" +
-	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\"\x90\x05\n" +
+	"\bfirst_at\x18\x06 \x01(\x03R\afirstAt\x12\x14\n" +
+	"\x05count\x18( \x01(\x05R\x05count\x12\x12\n" +
+	"\x04done\x18) \x01(\x05R\x04done\x12L\n" +
+	"\n" +
+	"iterations\x18* \x03(\v2,.sluice.records.v1.StepState.IterationsEntryR\n" +
+	"iterations\x12!\n" +
+	"\fpostponed_at\x18+ \x01(\x03R\vpostponedAt\x12\x14\n" +
+	"\x05input\x18, \x01(\fR\x05input\x1a[\n" +
+	"\x0fIterationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x05R\x03key\x122\n" +
+	"\x05value\x18\x02 \x01(\v2\x1c.sluice.records.v1.StepStateR\x05value:\x028\x01\"\xb2\x01\n" +
+	"\n" +
+	"StoredHook\x12>\n" +
+	"\aheaders\x18\x01 \x03(\v2$.sluice.records.v1.StoredHook.HeaderR\aheaders\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x1c\n" +
+	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\x1a0\n" +
+	"\x06Header\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xa6\a\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1196,11 +1731,21 @@ const file_records_proto_rawDesc = "" +
 	"\torder_key\x18\r \x01(\fR\borderKey\x12\x16\n" +
 	"\x06replay\x18\x1e \x01(\tR\x06replay\x12%\n" +
 	"\x0epinned_version\x18\x1f \x01(\x05R\rpinnedVersion\x12\x17\n" +
-	"\akeys_of\x18  \x01(\fR\x06keysOf\x1aV\n" +
+	"\akeys_of\x18  \x01(\fR\x06keysOf\x12>\n" +
+	"\vstored_hook\x18( \x01(\v2\x1d.sluice.records.v1.StoredHookR\n" +
+	"storedHook\x12I\n" +
+	"\tcallbacks\x18) \x03(\v2+.sluice.records.v1.Execution.CallbacksEntryR\tcallbacks\x12\x1d\n" +
+	"\n" +
+	"order_name\x18* \x01(\tR\torderName\x12\x14\n" +
+	"\x05given\x18+ \x01(\fR\x05given\x12\x16\n" +
+	"\x06parent\x18, \x01(\tR\x06parent\x1aV\n" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
-	"\x05value\x18\x02 \x01(\v2\x1c.sluice.records.v1.StepStateR\x05value:\x028\x01*\x8b\x02\n" +
+	"\x05value\x18\x02 \x01(\v2\x1c.sluice.records.v1.StepStateR\x05value:\x028\x01\x1a<\n" +
+	"\x0eCallbacksEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01*\x8b\x02\n" +
 	"\x0fExecutionStatus\x12 \n" +
 	"\x1cEXECUTION_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EXECUTION_STATUS_WAITING\x10\x01\x12\x1c\n" +
@@ -1209,7 +1754,7 @@ const file_records_proto_rawDesc = "" +
 	"\x17EXECUTION_STATUS_FAILED\x10\x04\x12\x1e\n" +
 	"\x1aEXECUTION_STATUS_CANCELLED\x10\x05\x12\x1e\n" +
 	"\x1aEXECUTION_STATUS_DUPLICATE\x10\x06\x12\x1d\n" +
-	"\x19EXECUTION_STATUS_FILTERED\x10\a*\xaa\x01\n" +
+	"\x19EXECUTION_STATUS_FILTERED\x10\a*\x8f\x02\n" +
 	"\n" +
 	"StepStatus\x12\x1b\n" +
 	"\x17STEP_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -1217,7 +1762,11 @@ const file_records_proto_rawDesc = "" +
 	"\x15STEP_STATUS_SUCCEEDED\x10\x02\x12\x16\n" +
 	"\x12STEP_STATUS_FAILED\x10\x03\x12\x17\n" +
 	"\x13STEP_STATUS_SKIPPED\x10\x04\x12\x19\n" +
-	"\x15STEP_STATUS_CANCELLED\x10\x05B Z\x1esluice/schemas/records;recordsb\x06proto3"
+	"\x15STEP_STATUS_CANCELLED\x10\x05\x12\x17\n" +
+	"\x13STEP_STATUS_WAITING\x10(\x12\x17\n" +
+	"\x13STEP_STATUS_RUNNING\x10)\x12\x17\n" +
+	"\x13STEP_STATUS_UNKNOWN\x10*\x12\x18\n" +
+	"\x14STEP_STATUS_FILTERED\x10+B Z\x1esluice/schemas/records;recordsb\x06proto3"
 
 var (
 	file_records_proto_rawDescOnce sync.Once
@@ -1232,47 +1781,64 @@ func file_records_proto_rawDescGZIP() []byte {
 }
 
 var file_records_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_records_proto_goTypes = []any{
-	(ExecutionStatus)(0),    // 0: sluice.records.v1.ExecutionStatus
-	(StepStatus)(0),         // 1: sluice.records.v1.StepStatus
-	(*Pointer)(nil),         // 2: sluice.records.v1.Pointer
-	(*Failure)(nil),         // 3: sluice.records.v1.Failure
-	(*Started)(nil),         // 4: sluice.records.v1.Started
-	(*Attempt)(nil),         // 5: sluice.records.v1.Attempt
-	(*Skipped)(nil),         // 6: sluice.records.v1.Skipped
-	(*Ended)(nil),           // 7: sluice.records.v1.Ended
-	(*Event)(nil),           // 8: sluice.records.v1.Event
-	(*ExecutionRecord)(nil), // 9: sluice.records.v1.ExecutionRecord
-	(*StepState)(nil),       // 10: sluice.records.v1.StepState
-	(*Execution)(nil),       // 11: sluice.records.v1.Execution
-	nil,                     // 12: sluice.records.v1.Execution.StepsEntry
+	(ExecutionStatus)(0),      // 0: sluice.records.v1.ExecutionStatus
+	(StepStatus)(0),           // 1: sluice.records.v1.StepStatus
+	(*Pointer)(nil),           // 2: sluice.records.v1.Pointer
+	(*Failure)(nil),           // 3: sluice.records.v1.Failure
+	(*Started)(nil),           // 4: sluice.records.v1.Started
+	(*Attempt)(nil),           // 5: sluice.records.v1.Attempt
+	(*Expanded)(nil),          // 6: sluice.records.v1.Expanded
+	(*Callback)(nil),          // 7: sluice.records.v1.Callback
+	(*Given)(nil),             // 8: sluice.records.v1.Given
+	(*Skipped)(nil),           // 9: sluice.records.v1.Skipped
+	(*Ended)(nil),             // 10: sluice.records.v1.Ended
+	(*Event)(nil),             // 11: sluice.records.v1.Event
+	(*ExecutionRecord)(nil),   // 12: sluice.records.v1.ExecutionRecord
+	(*StepState)(nil),         // 13: sluice.records.v1.StepState
+	(*StoredHook)(nil),        // 14: sluice.records.v1.StoredHook
+	(*Execution)(nil),         // 15: sluice.records.v1.Execution
+	nil,                       // 16: sluice.records.v1.StepState.IterationsEntry
+	(*StoredHook_Header)(nil), // 17: sluice.records.v1.StoredHook.Header
+	nil,                       // 18: sluice.records.v1.Execution.StepsEntry
+	nil,                       // 19: sluice.records.v1.Execution.CallbacksEntry
 }
 var file_records_proto_depIdxs = []int32{
 	1,  // 0: sluice.records.v1.Attempt.status:type_name -> sluice.records.v1.StepStatus
 	3,  // 1: sluice.records.v1.Attempt.failure:type_name -> sluice.records.v1.Failure
-	0,  // 2: sluice.records.v1.Ended.status:type_name -> sluice.records.v1.ExecutionStatus
-	3,  // 3: sluice.records.v1.Ended.failure:type_name -> sluice.records.v1.Failure
-	4,  // 4: sluice.records.v1.Event.started:type_name -> sluice.records.v1.Started
-	5,  // 5: sluice.records.v1.Event.attempt:type_name -> sluice.records.v1.Attempt
-	6,  // 6: sluice.records.v1.Event.skipped:type_name -> sluice.records.v1.Skipped
-	7,  // 7: sluice.records.v1.Event.ended:type_name -> sluice.records.v1.Ended
-	0,  // 8: sluice.records.v1.ExecutionRecord.status:type_name -> sluice.records.v1.ExecutionStatus
-	3,  // 9: sluice.records.v1.ExecutionRecord.failure:type_name -> sluice.records.v1.Failure
-	2,  // 10: sluice.records.v1.ExecutionRecord.hook:type_name -> sluice.records.v1.Pointer
-	8,  // 11: sluice.records.v1.ExecutionRecord.events:type_name -> sluice.records.v1.Event
-	1,  // 12: sluice.records.v1.StepState.status:type_name -> sluice.records.v1.StepStatus
-	3,  // 13: sluice.records.v1.StepState.failure:type_name -> sluice.records.v1.Failure
-	0,  // 14: sluice.records.v1.Execution.status:type_name -> sluice.records.v1.ExecutionStatus
-	3,  // 15: sluice.records.v1.Execution.failure:type_name -> sluice.records.v1.Failure
-	2,  // 16: sluice.records.v1.Execution.hook:type_name -> sluice.records.v1.Pointer
-	12, // 17: sluice.records.v1.Execution.steps:type_name -> sluice.records.v1.Execution.StepsEntry
-	10, // 18: sluice.records.v1.Execution.StepsEntry.value:type_name -> sluice.records.v1.StepState
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	1,  // 2: sluice.records.v1.Given.status:type_name -> sluice.records.v1.StepStatus
+	3,  // 3: sluice.records.v1.Given.failure:type_name -> sluice.records.v1.Failure
+	0,  // 4: sluice.records.v1.Ended.status:type_name -> sluice.records.v1.ExecutionStatus
+	3,  // 5: sluice.records.v1.Ended.failure:type_name -> sluice.records.v1.Failure
+	4,  // 6: sluice.records.v1.Event.started:type_name -> sluice.records.v1.Started
+	5,  // 7: sluice.records.v1.Event.attempt:type_name -> sluice.records.v1.Attempt
+	9,  // 8: sluice.records.v1.Event.skipped:type_name -> sluice.records.v1.Skipped
+	10, // 9: sluice.records.v1.Event.ended:type_name -> sluice.records.v1.Ended
+	6,  // 10: sluice.records.v1.Event.expanded:type_name -> sluice.records.v1.Expanded
+	7,  // 11: sluice.records.v1.Event.callback:type_name -> sluice.records.v1.Callback
+	8,  // 12: sluice.records.v1.Event.given:type_name -> sluice.records.v1.Given
+	0,  // 13: sluice.records.v1.ExecutionRecord.status:type_name -> sluice.records.v1.ExecutionStatus
+	3,  // 14: sluice.records.v1.ExecutionRecord.failure:type_name -> sluice.records.v1.Failure
+	2,  // 15: sluice.records.v1.ExecutionRecord.hook:type_name -> sluice.records.v1.Pointer
+	11, // 16: sluice.records.v1.ExecutionRecord.events:type_name -> sluice.records.v1.Event
+	1,  // 17: sluice.records.v1.StepState.status:type_name -> sluice.records.v1.StepStatus
+	3,  // 18: sluice.records.v1.StepState.failure:type_name -> sluice.records.v1.Failure
+	16, // 19: sluice.records.v1.StepState.iterations:type_name -> sluice.records.v1.StepState.IterationsEntry
+	17, // 20: sluice.records.v1.StoredHook.headers:type_name -> sluice.records.v1.StoredHook.Header
+	0,  // 21: sluice.records.v1.Execution.status:type_name -> sluice.records.v1.ExecutionStatus
+	3,  // 22: sluice.records.v1.Execution.failure:type_name -> sluice.records.v1.Failure
+	2,  // 23: sluice.records.v1.Execution.hook:type_name -> sluice.records.v1.Pointer
+	18, // 24: sluice.records.v1.Execution.steps:type_name -> sluice.records.v1.Execution.StepsEntry
+	14, // 25: sluice.records.v1.Execution.stored_hook:type_name -> sluice.records.v1.StoredHook
+	19, // 26: sluice.records.v1.Execution.callbacks:type_name -> sluice.records.v1.Execution.CallbacksEntry
+	13, // 27: sluice.records.v1.StepState.IterationsEntry.value:type_name -> sluice.records.v1.StepState
+	13, // 28: sluice.records.v1.Execution.StepsEntry.value:type_name -> sluice.records.v1.StepState
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_records_proto_init() }
@@ -1280,11 +1846,14 @@ func file_records_proto_init() {
 	if File_records_proto != nil {
 		return
 	}
-	file_records_proto_msgTypes[6].OneofWrappers = []any{
+	file_records_proto_msgTypes[9].OneofWrappers = []any{
 		(*Event_Started)(nil),
 		(*Event_Attempt)(nil),
 		(*Event_Skipped)(nil),
 		(*Event_Ended)(nil),
+		(*Event_Expanded)(nil),
+		(*Event_Callback)(nil),
+		(*Event_Given)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1292,7 +1861,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
