@@ -4,7 +4,7 @@ import "encoding/json"
 
 // Returned is the body of a KindReturn: how a called flow ended.
 type Returned struct {
-	Execution ExecutionID     `json:"execution"`
+	Execution string          `json:"execution"`
 	Status    string          `json:"status"`
 	Output    json.RawMessage `json:"output"`
 	Error     string          `json:"error,omitempty"`

@@ -60,7 +60,7 @@ func (s *session) returnToCaller(e *execution) {
 	if err != nil || parent.Detached {
 		return
 	}
-	r := schemas.Returned{Execution: e.id, Status: schemas.StatusName(e.x.Status), Error: e.x.Failure.GetMessage(), Output: json.RawMessage("null")}
+	r := schemas.Returned{Execution: e.id.String(), Status: schemas.StatusName(e.x.Status), Error: e.x.Failure.GetMessage(), Output: json.RawMessage("null")}
 	if e.plan != nil {
 		// A flow's output is that of its last step that has one.
 		for i := range e.plan.steps {
@@ -84,7 +84,7 @@ func (s *session) refuseCaller(hook *schemas.Hook) {
 	if err != nil || parent.Detached {
 		return
 	}
-	r := schemas.Returned{Execution: hook.ID, Status: "failed", Error: "the flow does not exist any more", Output: json.RawMessage("null")}
+	r := schemas.Returned{Execution: hook.ID.String(), Status: "failed", Error: "the flow does not exist any more", Output: json.RawMessage("null")}
 	if record, err := returnRecord(parent, r, s.opts.Topics); err == nil {
 		s.dead = append(s.dead, record)
 	}
@@ -118,13 +118,13 @@ func (s *session) returned(e *execution, hook *schemas.Hook, r schemas.Returned)
 	}
 	if r.Status == "failed" || r.Status == "cancelled" {
 		s.endWait(e, u, nil, &records.Failure{Kind: string(connectors.KindFlow), Step: hook.Step,
-			Message: fmt.Sprintf("the called flow %s: execution %s %s", r.Status, r.Execution, r.Error)})
+			Message: fmt.Sprintf("the called flow %s (execution %s): %s", r.Status, r.Execution, r.Error)})
 		return
 	}
 	output, err := json.Marshal(struct {
-		Execution schemas.ExecutionID `json:"execution"`
-		Status    string              `json:"status"`
-		Output    json.RawMessage     `json:"output"`
+		Execution string          `json:"execution"`
+		Status    string          `json:"status"`
+		Output    json.RawMessage `json:"output"`
 	}{r.Execution, r.Status, r.Output})
 	if err == nil && len(output) > maxOutput {
 		why := tooLarge(len(output))

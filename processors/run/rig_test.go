@@ -17,7 +17,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"sluice/connectors"
+	"sluice/connectors/flow"
+	"sluice/connectors/mapper"
 	"sluice/connectors/mapping"
+	"sluice/connectors/webhook"
 	"sluice/schemas"
 	"sluice/schemas/records"
 )
@@ -64,6 +67,7 @@ func newRig(t *testing.T) *rig {
 					return connectors.Result{Output: c.Input}, nil
 				}},
 		}},
+		flow.Connector(), mapper.Connector(), webhook.Connector(),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -93,8 +97,13 @@ func (r *rig) options(instance string) Options {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	tokens, err := schemas.NewTokens("a secret key of the tests")
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	return Options{
-		Kafka: r.kafka, Topics: schemas.DefaultTopics, Instance: instance, Catalog: r.catalog,
+		Callbacks: &Callbacks{Tokens: tokens, Base: "https://hooks.example.com"},
+		Kafka:     r.kafka, Topics: schemas.DefaultTopics, Instance: instance, Catalog: r.catalog,
 		Components: r.set, Mapping: mapping.New(mapping.Limits{}), Logger: log, DrainTimeout: time.Second,
 	}
 }
