@@ -4,6 +4,7 @@ package all
 import (
 	"sluice/connectors"
 	"sluice/connectors/code"
+	"sluice/connectors/email"
 	"sluice/connectors/flow"
 	"sluice/connectors/github"
 	"sluice/connectors/http"
@@ -38,6 +39,7 @@ func Connectors() []connectors.Connector {
 		twilio.Connector(),
 		x.Connector(),
 		kafka.Connector(),
+		email.Connector(),
 	}
 }
 
