@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -14,17 +15,12 @@ import (
 )
 
 func (c *Console) registerCommands(api huma.API) {
-	for _, command := range []struct {
-		name, summary string
-		run           func(context.Context, *executionInput) (*commandOutput, error)
-	}{
-		{"retry", "Send the execution's hook in again, as a new execution", c.retry},
-		{"cancel", "End an execution that is still open; an effect in flight is not taken back", c.cancel},
-	} {
-		o := op(command.name+"-execution", http.MethodPost, "/executions/{id}/"+command.name, command.summary, "executions", 400, 404, 409, 503)
-		o.DefaultStatus = http.StatusAccepted
-		huma.Register(api, o, command.run)
-	}
+	retry := op("retry-execution", http.MethodPost, "/executions/{id}/retry", "Send the execution's hook in again, as a new execution, with its body or another", "executions", 400, 404, 409, 503)
+	retry.DefaultStatus, retry.MaxBodyBytes = http.StatusAccepted, maxInput
+	huma.Register(api, retry, c.retry)
+	cancel := op("cancel-execution", http.MethodPost, "/executions/{id}/cancel", "End an execution that is still open; an effect in flight is not taken back", "executions", 400, 404, 409, 503)
+	cancel.DefaultStatus = http.StatusAccepted
+	huma.Register(api, cancel, c.cancel)
 }
 
 // Accepted says that a command is on its way.
@@ -38,10 +34,26 @@ type commandOutput struct {
 	Body     Accepted
 }
 
+type retryInput struct {
+	ID   string `path:"id" doc:"The execution's ID"`
+	Body *struct {
+		Body json.RawMessage `json:"body,omitempty" doc:"In place of the hook's body: JSON; a string is that text where the hook was not sent as JSON"`
+	}
+}
+
+// edited is a body that a person wrote in place of a hook's.
+func edited(contentType string, body json.RawMessage) []byte {
+	var text string
+	if !isJSON(contentType) && json.Unmarshal(body, &text) == nil {
+		return []byte(text)
+	}
+	return body
+}
+
 // retry appends the hook again, under a new ID, for the flow's published
 // version. The old execution stays as it is.
-func (c *Console) retry(ctx context.Context, in *executionInput) (*commandOutput, error) {
-	id, err := in.parse()
+func (c *Console) retry(ctx context.Context, in *retryInput) (*commandOutput, error) {
+	id, err := (&executionInput{ID: in.ID}).parse()
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +84,9 @@ func (c *Console) retry(ctx context.Context, in *executionInput) (*commandOutput
 	}
 	if h.Files, err = stored.stored.list(); err != nil {
 		return nil, err
+	}
+	if in.Body != nil && len(in.Body.Body) > 0 {
+		h.Body = edited(stored.ContentType, in.Body.Body)
 	}
 	if err := c.command(ctx, "retry", h); err != nil {
 		return nil, err

@@ -89,14 +89,16 @@ type ExecutionStep struct {
 
 // StepAttempt is one try of a step.
 type StepAttempt struct {
-	Attempt    uint32     `json:"attempt"`
-	Status     string     `json:"status"`
-	Error      *string    `json:"error"`
-	ErrorKind  string     `json:"errorKind,omitempty"`
-	HTTPStatus uint16     `json:"httpStatus"`
-	StartedAt  time.Time  `json:"startedAt"`
-	DurationMs float64    `json:"durationMs"`
-	RetryAt    *time.Time `json:"retryAt,omitempty"`
+	Attempt    uint32          `json:"attempt"`
+	Input      json.RawMessage `json:"input"`
+	Output     json.RawMessage `json:"output"`
+	Status     string          `json:"status"`
+	Error      *string         `json:"error"`
+	ErrorKind  string          `json:"errorKind,omitempty"`
+	HTTPStatus uint16          `json:"httpStatus"`
+	StartedAt  time.Time       `json:"startedAt"`
+	DurationMs float64         `json:"durationMs"`
+	RetryAt    *time.Time      `json:"retryAt,omitempty"`
 }
 
 func (c *Console) registerExecutions(api huma.API) {
@@ -364,7 +366,7 @@ func (c *Console) steps(ctx context.Context, id schemas.ExecutionID) ([]Executio
 		}
 		if s.Attempt > 0 {
 			s.Attempts = append(s.Attempts, StepAttempt{
-				Attempt: s.Attempt, Status: s.Status, Error: s.Error, ErrorKind: s.ErrorKind, HTTPStatus: s.HTTPStatus,
+				Attempt: s.Attempt, Status: s.Status, Input: s.Input, Output: s.Output, Error: s.Error, ErrorKind: s.ErrorKind, HTTPStatus: s.HTTPStatus,
 				StartedAt: s.StartedAt, DurationMs: s.DurationMs, RetryAt: s.RetryAt,
 			})
 		}

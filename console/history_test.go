@@ -283,6 +283,19 @@ func TestARetrySendsTheSameHookAgain(t *testing.T) {
 	equal(t, "records sent", len(h.commands()), 1)
 }
 
+func TestARetryMaySendAnotherBody(t *testing.T) {
+	h := newHistory(t)
+	asJSON := h.execution(time.Hour, "pets", "failed", "no", "application/json", `{"petname": 1}`)
+	asText := h.execution(time.Hour, "pets", "failed", "no", "text/plain", "Gromit")
+	h.must(202, "POST", "/api/v1/executions/"+asJSON.String()+"/retry", `{"body": {"petname": 12345678901234567890}}`)
+	h.must(202, "POST", "/api/v1/executions/"+asText.String()+"/retry", `{"body": "Wallace"}`)
+	var bodies []string
+	for _, hook := range h.commands() {
+		bodies = append(bodies, string(hook.Body))
+	}
+	equal(t, "the bodies sent", bodies, `[{"petname": 12345678901234567890} Wallace]`)
+}
+
 func TestACancelGoesToTheExecutionsOwner(t *testing.T) {
 	h := newHistory(t)
 	open := h.execution(time.Minute, "pets", "waiting", "", "", "")

@@ -28,6 +28,22 @@ const routes = [
     lazyRouteComponent(() => import('../flows/list.tsx'), 'FlowList'),
   ),
   at(
+    '/',
+    lazyRouteComponent(() => import('../dashboard/dashboard.tsx'), 'Dashboard'),
+  ),
+  at(
+    '/executions',
+    lazyRouteComponent(() => import('../executions/list.tsx'), 'RunLog'),
+  ),
+  at(
+    '/executions/$id',
+    lazyRouteComponent(() => import('../executions/detail.tsx'), 'ExecutionScreen'),
+  ),
+  at(
+    '/executions/$id/compare/$other',
+    lazyRouteComponent(() => import('../executions/compare.tsx'), 'CompareScreen'),
+  ),
+  at(
     '/sql',
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),
@@ -41,7 +57,18 @@ const routes = [
   ),
 ]
 
-export const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: 'intent', scrollRestoration: false })
+// Search parameters are text, and stay as they were written: 1e5 is no number.
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  defaultPreload: 'intent',
+  scrollRestoration: false,
+  parseSearch: s => Object.fromEntries(new URLSearchParams(s)),
+  stringifySearch: s => {
+    const p = new URLSearchParams(Object.entries(s).flatMap(([k, v]) => (v === undefined || v === null ? [] : [[k, String(v)]])))
+    const text = p.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')
+    return text ? `?${text}` : ''
+  },
+})
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -1,0 +1,345 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { ArrowRight, Plus, Workflow } from 'lucide-react'
+import { useEffect, useRef, useState } from 'react'
+import { exact } from '../api/client.ts'
+import { LiveDot } from '../executions/list.tsx'
+import { versionQuery } from '../executions/queries.ts'
+import type { Execution } from '../executions/types.ts'
+import { type Flow, useFlows } from '../flows/queries.ts'
+import { useLive } from '../live/stream.ts'
+import { Columns, Legend, Lines } from '../ui/chart.tsx'
+import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
+import { ExecutionBadge, FlowBadge } from '../ui/status.tsx'
+import { duration, number, shortTime } from '../ui/time.ts'
+
+interface Series {
+  stepSeconds: number
+  at: number[]
+  executions: number[]
+  errors: number[]
+  p50Ms: number[]
+  p95Ms: number[]
+  status: Record<string, number[]>
+}
+
+interface Backlog {
+  open: Record<string, number>
+  openPerFlow: Record<string, number>
+  lag: { consumer: string; topic: string; records: number }[]
+}
+
+interface Counters {
+  hooks: number
+  executions: Record<string, number>
+  steps: { step: string; executions: Record<string, number>; attempts: number; meanMs: number }[]
+}
+
+interface Stats {
+  flows: Record<string, number>
+  latencyMs: { count: number; p50: number; p95: number; p99: number }
+}
+
+const get =
+  <T,>(path: string) =>
+  async ({ signal }: { signal: AbortSignal }) =>
+    (await exact<T>('GET', path, { signal })).data
+
+const spans = [
+  ['1h', 'Hour'],
+  ['24h', 'Day'],
+  ['168h', 'Week'],
+] as const
+
+export function Dashboard() {
+  const [span, setSpan] = useState<(typeof spans)[number][0]>('1h')
+  const client = useQueryClient()
+  const flows = useFlows()
+  const stats = useQuery({ queryKey: ['dashboard', 'stats'], queryFn: get<Stats>('/stats'), refetchInterval: 15_000 })
+  const backlog = useQuery({ queryKey: ['dashboard', 'backlog'], queryFn: get<Backlog>('/stats/backlog'), refetchInterval: 5_000 })
+  const series = useQuery({
+    queryKey: ['dashboard', 'series', span],
+    queryFn: get<Series>(`/stats/series?since=${span}`),
+    refetchInterval: 15_000,
+  })
+  const recent = useQuery({
+    queryKey: ['dashboard', 'recent'],
+    queryFn: get<{ items: Execution[] }>('/executions?limit=8'),
+    refetchInterval: 15_000,
+  })
+  // What happens shows within a second: news asks again, once for all of a burst.
+  const due = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const later = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const again = () => {
+    const ask = () => void client.invalidateQueries({ queryKey: ['dashboard'] })
+    due.current ??= setTimeout(() => {
+      due.current = undefined
+      ask()
+    }, 400)
+    // The history follows what is told within a second: once more when it is quiet.
+    clearTimeout(later.current)
+    later.current = setTimeout(ask, 1200)
+  }
+  useEffect(
+    () => () => {
+      clearTimeout(due.current)
+      clearTimeout(later.current)
+    },
+    [],
+  )
+  const live = useLive({}, { execution: again, lost: again })
+  const names = new Map((flows.data ?? []).map(f => [f.id, f.name || f.id]))
+
+  if (flows.isPending) {
+    return (
+      <Page title="Dashboard">
+        <Loading lines={6} />
+      </Page>
+    )
+  }
+  if (flows.isError) {
+    return (
+      <Page title="Dashboard">
+        <Problem error={flows.error} retry={() => void flows.refetch()} />
+      </Page>
+    )
+  }
+  if (flows.data.length === 0) {
+    return (
+      <Page title="Dashboard">
+        <Empty
+          icon={<Workflow />}
+          title="Build your first flow"
+          action={
+            <Link
+              to={'/flows/new' as never}
+              className="inline-flex h-9 items-center gap-1.5 rounded-lg bg-accent px-3.5 font-medium text-on-accent hover:bg-accent-hover"
+            >
+              <Plus aria-hidden className="size-4" /> Add New Flow
+            </Link>
+          }
+        >
+          A flow takes in webhooks and does something with each of them. It takes about five minutes to have one running.
+        </Empty>
+      </Page>
+    )
+  }
+  const time = (t: number) =>
+    new Date(t * 1000).toLocaleString(
+      undefined,
+      span === '168h' ? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit', hour12: false },
+    )
+  const s = series.data
+  const sum = (xs: number[] = []) => xs.reduce((a, b) => a + b, 0)
+  const ran = sum(s?.executions)
+  const failed = sum(s?.errors)
+  const lag = sum(backlog.data?.lag.map(l => l.records))
+  const open = (backlog.data?.open.waiting ?? 0) + (backlog.data?.open.running ?? 0)
+  const other = s ? s.executions.map((n, i) => n - s.errors[i]! - (s.status.succeeded?.[i] ?? 0)) : []
+
+  return (
+    <Page
+      title="Dashboard"
+      wide
+      actions={
+        <>
+          <LiveDot state={live} />
+          <fieldset className="flex rounded-lg border border-line-strong p-0.5" aria-label="Time span">
+            {spans.map(([v, label]) => (
+              <button
+                key={v}
+                type="button"
+                aria-pressed={span === v}
+                onClick={() => setSpan(v)}
+                className={`h-7 rounded-md px-2.5 text-[0.8125rem] ${span === v ? 'bg-accent-soft font-medium text-accent-ink' : 'text-ink-2 hover:text-ink'}`}
+              >
+                {label}
+              </button>
+            ))}
+          </fieldset>
+        </>
+      }
+    >
+      {(series.isError || backlog.isError) && (
+        <Problem error={series.error ?? backlog.error} retry={() => void client.invalidateQueries({ queryKey: ['dashboard'] })} />
+      )}
+      <dl className="grid grid-cols-2 gap-3 lg:grid-cols-5">
+        <Figure label="Flows running" value={number(stats.data?.flows.running ?? flows.data.filter(f => f.state === 'running').length)}>
+          {stats.data ? `${stats.data.flows.paused} paused, ${stats.data.flows.stopped} stopped` : ''}
+        </Figure>
+        <Figure label="Executions" value={s ? number(ran) : '…'}>
+          {span === '1h' ? 'in the last hour' : span === '24h' ? 'in the last day' : 'in the last week'}
+        </Figure>
+        <Figure label="Failed" value={s ? number(failed) : '…'} tone={failed > 0 ? 'text-bad' : undefined}>
+          {ran > 0 ? `${((failed / ran) * 100).toFixed(failed && failed / ran < 0.01 ? 2 : 1)} %` : 'none ran'}
+        </Figure>
+        <Figure label="Latency p95" value={stats.data?.latencyMs.count ? duration(stats.data.latencyMs.p95) : '–'}>
+          {stats.data?.latencyMs.count
+            ? `p50 ${duration(stats.data.latencyMs.p50)}, p99 ${duration(stats.data.latencyMs.p99)}`
+            : 'of the last hour'}
+        </Figure>
+        <Figure label="Open" value={backlog.data ? number(open) : '…'} tone={lag > 1000 ? 'text-warn' : undefined}>
+          {backlog.data ? `${number(backlog.data.open.waiting ?? 0)} waiting, lag ${number(lag)}` : ''}
+        </Figure>
+      </dl>
+      <div className="grid min-w-0 gap-4 lg:grid-cols-2">
+        <Card className="flex min-w-0 flex-col gap-3 p-4">
+          <h2 className="font-semibold">Executions and errors</h2>
+          {s ? (
+            <>
+              <Columns
+                label={`Executions: ${number(ran)}, of which ${number(failed)} failed`}
+                at={s.at}
+                time={time}
+                stacks={[
+                  { name: 'succeeded', colour: 'var(--good)', values: s.status.succeeded ?? [] },
+                  { name: 'other', colour: 'var(--calm)', values: other },
+                  { name: 'failed', colour: 'var(--bad)', values: s.errors },
+                ]}
+              />
+              <Legend
+                items={[
+                  { name: 'succeeded', colour: 'var(--good)' },
+                  { name: 'failed', colour: 'var(--bad)' },
+                  { name: 'other', colour: 'var(--calm)' },
+                ]}
+              />
+            </>
+          ) : (
+            <Loading lines={2} />
+          )}
+        </Card>
+        <Card className="flex min-w-0 flex-col gap-3 p-4">
+          <h2 className="font-semibold">Latency</h2>
+          {s ? (
+            <>
+              <Lines
+                label="Latency over time, p50 and p95"
+                at={s.at}
+                time={time}
+                format={duration}
+                lines={[
+                  { name: 'p95', colour: 'var(--violet)', values: s.p95Ms.map((v, i) => (s.status.succeeded?.[i] ? v : Number.NaN)) },
+                  { name: 'p50', colour: 'var(--info)', values: s.p50Ms.map((v, i) => (s.status.succeeded?.[i] ? v : Number.NaN)) },
+                ]}
+              />
+              <Legend
+                items={[
+                  { name: 'p50', colour: 'var(--info)' },
+                  { name: 'p95', colour: 'var(--violet)' },
+                ]}
+              />
+            </>
+          ) : (
+            <Loading lines={2} />
+          )}
+        </Card>
+      </div>
+      <div className="grid min-w-0 gap-4 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+        <section className="flex min-w-0 flex-col gap-3" aria-label="Flows">
+          <h2 className="font-semibold">Flows and their steps</h2>
+          {flows.data.slice(0, 50).map(f => (
+            <FlowCounters key={f.id} flow={f} held={backlog.data?.openPerFlow[f.id] ?? 0} />
+          ))}
+        </section>
+        <section className="flex min-w-0 flex-col gap-3" aria-label="Run log">
+          <h2 className="flex items-center justify-between font-semibold">
+            Run log
+            <Link
+              to={'/executions' as never}
+              className="flex items-center gap-1 text-[0.8125rem] font-normal text-accent-ink hover:underline"
+            >
+              All executions <ArrowRight aria-hidden className="size-3.5" />
+            </Link>
+          </h2>
+          <Card className="overflow-hidden">
+            {recent.data?.items.length ? (
+              <ul>
+                {recent.data.items.map(x => (
+                  <li key={x.id} className="flex items-center justify-between gap-3 border-b border-line px-4 py-2.5 last:border-0">
+                    <span className="min-w-0">
+                      <Link
+                        to={`/executions/${x.id}` as never}
+                        className="block truncate font-medium hover:text-accent-ink hover:underline"
+                      >
+                        {names.get(x.flow) ?? x.flow}
+                      </Link>
+                      <span className="text-xs text-ink-3">
+                        {shortTime(x.startedAt)} · {duration(x.durationMs)}
+                      </span>
+                    </span>
+                    <ExecutionBadge status={x.status} />
+                  </li>
+                ))}
+              </ul>
+            ) : (
+              <p className="px-4 py-6 text-center text-ink-3">Send a request to a running flow’s URL: it shows here within a second.</p>
+            )}
+          </Card>
+        </section>
+      </div>
+    </Page>
+  )
+}
+
+function Figure({ label, value, tone = '', children }: { label: string; value: string; tone?: string; children?: React.ReactNode }) {
+  return (
+    <div className="rounded-xl border border-line bg-surface px-4 py-3 shadow-card">
+      <dt className="text-xs text-ink-3">{label}</dt>
+      <dd>
+        <span className={`block text-2xl font-semibold tabular-nums tracking-tight ${tone}`}>{value}</span>
+        <span className="text-xs text-ink-3">{children}</span>
+      </dd>
+    </div>
+  )
+}
+
+/** A flow as a row of its steps, each with how many executions passed it. */
+function FlowCounters({ flow, held }: { flow: Flow; held: number }) {
+  const counters = useQuery({
+    queryKey: ['dashboard', 'flow', flow.id],
+    queryFn: get<Counters>(`/flows/${encodeURIComponent(flow.id)}/stats`),
+    refetchInterval: 15_000,
+  })
+  const document = useQuery({ ...versionQuery(flow.id, flow.version), enabled: flow.version > 0 }).data
+  const byStep = new Map(counters.data?.steps.map(s => [s.step, s]))
+  return (
+    <Card className="flex min-w-0 flex-col gap-3 p-4">
+      <div className="flex items-center justify-between gap-3">
+        <Link to={`/flows/${flow.id}` as never} className="truncate font-medium hover:text-accent-ink hover:underline">
+          {flow.name || flow.id}
+        </Link>
+        <span className="flex items-center gap-2">
+          {held > 0 && <span className="text-xs text-ink-3">{number(held)} open</span>}
+          <FlowBadge state={flow.state} />
+        </span>
+      </div>
+      <ol className="flex gap-1.5 overflow-x-auto pb-1" aria-label={`Steps of ${flow.name || flow.id}`}>
+        <Counter name={document?.trigger.name || 'Webhook'} good={counters.data?.hooks ?? 0} bad={0} />
+        {(document?.steps ?? []).map(s => {
+          const c = byStep.get(s.id)
+          return <Counter key={s.id} name={s.name || s.id} good={c?.executions.succeeded ?? 0} bad={c?.executions.failed ?? 0} arrow />
+        })}
+      </ol>
+    </Card>
+  )
+}
+
+function Counter({ name, good, bad, arrow }: { name: string; good: number; bad: number; arrow?: boolean }) {
+  return (
+    <li className="flex shrink-0 items-center gap-1.5">
+      {arrow && <ArrowRight aria-hidden className="size-3.5 text-ink-3" />}
+      <span className="flex w-36 flex-col rounded-lg border border-line bg-page px-3 py-2">
+        <span className="truncate text-xs text-ink-3" title={name}>
+          {name}
+        </span>
+        <span className="flex items-baseline gap-2">
+          <span className="text-lg font-semibold tabular-nums" data-testid="step-count">
+            {number(good)}
+          </span>
+          {bad > 0 && <span className="text-xs text-bad tabular-nums">{number(bad)} failed</span>}
+        </span>
+      </span>
+    </li>
+  )
+}
