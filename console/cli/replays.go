@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -70,6 +71,14 @@ func replayCommand() *cobra.Command {
 		if *estimate {
 			return s.estimate(ctx, &in)
 		}
+		if !s.json {
+			// What it is going to do is said before it is done.
+			var e console.ReplayEstimate
+			if _, err := s.post(ctx, "/replays/estimate", &in, &e); err != nil {
+				return err
+			}
+			tellEstimate(s.cmd.ErrOrStderr(), &e)
+		}
 		var r console.ReplayView
 		raw, err := s.post(ctx, "/replays", &in, &r)
 		if err != nil {
@@ -107,11 +116,15 @@ func (s *session) estimate(ctx context.Context, in *console.ReplayRequest) error
 	if s.json {
 		return s.printJSON(raw)
 	}
-	fmt.Fprintf(s.out, "%d hooks, about %s\n", e.Hooks, (time.Duration(e.Seconds) * time.Second).Round(time.Second))
-	for _, x := range e.Effects {
-		fmt.Fprintf(s.out, "  %s was called %d times\n", x.Uses, x.Calls)
-	}
+	tellEstimate(s.out, &e)
 	return nil
+}
+
+func tellEstimate(out io.Writer, e *console.ReplayEstimate) {
+	fmt.Fprintf(out, "%d hooks, about %s\n", e.Hooks, (time.Duration(e.Seconds) * time.Second).Round(time.Second))
+	for _, x := range e.Effects {
+		fmt.Fprintf(out, "  %s was called %d times\n", x.Uses, x.Calls)
+	}
 }
 
 // watchReplay shows how a replay goes until it ends.
