@@ -47,7 +47,7 @@ func (e *Edge) reject(r *request, no *refusal) {
 	if body, whole := e.wholeBody(r); whole {
 		c.Body, c.Size, c.Whole = bytes.Clone(body), int64(len(body)), true
 	}
-	record, err := c.Record(e.options.Seal, r.flow.partition)
+	record, err := c.Record(e.options.Seal, schemas.PartitionOf(r.flow.entry.ID, e.options.Partitions))
 	if err != nil {
 		e.log.Error("keeping a rejected request", "flow", c.Flow, "error", err)
 		return

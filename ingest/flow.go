@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"sluice/schemas"
 )
@@ -17,8 +18,9 @@ type flow struct {
 	secret     uintptr                  // which map of secrets the lock was made from
 	revision   int64                    // the control offset that covers flow and credential
 
-	partition   int32
-	key, source []byte // of its records
+	shards      []shard // one or more
+	turn        atomic.Uint32
+	source      []byte // of its records
 	lock        *lock
 	methods     []string
 	otherMethod *refusal
@@ -30,6 +32,29 @@ type flow struct {
 	values      map[string]string // of the credential, for the handshake
 	replies     bool              // the sender waits for an answer of the flow's own
 	raw         bool              // the body is handed over as it came
+}
+
+// shard is a part of a flow's hooks, with a key of its own.
+type shard struct {
+	key       []byte
+	partition int32
+}
+
+func newShards(flow string, n int, partitions int32) []shard {
+	shards := make([]shard, max(n, 1))
+	for i := range shards {
+		key := schemas.ShardKey(flow, i, len(shards))
+		shards[i] = shard{[]byte(key), schemas.PartitionOf(key, partitions)}
+	}
+	return shards
+}
+
+// shard is where the next hook goes: evenly spread.
+func (f *flow) shard() *shard {
+	if len(f.shards) == 1 {
+		return &f.shards[0]
+	}
+	return &f.shards[int(f.turn.Add(1)-1)%len(f.shards)]
 }
 
 // flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
@@ -79,8 +104,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		credential: credential,
 		secret:     identity(secret),
 		revision:   entry.Revision,
-		partition:  schemas.PartitionOf(entry.ID, o.Partitions),
-		key:        []byte(entry.ID),
+		shards:     newShards(entry.ID, document.Shards, o.Partitions),
 		source:     []byte("/hook/" + entry.ID),
 		lock:       newLock(document.Trigger.Credential, credential, secret, o.site()),
 		methods:    []string{"GET", "POST"},

@@ -21,6 +21,7 @@ type request struct {
 	began time.Time
 	id    schemas.ExecutionID // of the execution it becomes, or names the request in a refusal
 	flow  *flow               // nil until it is found
+	shard *shard              // of the flow
 	body  []byte              // the raw bytes, in the delivery's memory; nil when they are in upload
 	kind  bodies.Type         // what the body is
 	read  bool                // it was read to its end
@@ -73,7 +74,8 @@ func (e *Edge) take(r *request) *refusal {
 		r.id = schemas.NewExecutionID(r.began, 0)
 		return notRunning
 	}
-	r.id = schemas.NewExecutionID(r.began, r.flow.partition)
+	r.shard = r.flow.shard()
+	r.id = schemas.NewExecutionID(r.began, r.shard.partition)
 	r.idText = r.id.String()
 	if r.http.IsHead() {
 		return flowRuns

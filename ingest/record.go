@@ -86,7 +86,7 @@ func (e *Edge) record(r *request, d *delivery) {
 
 	d.headers = headers
 	d.record = kgo.Record{
-		Key:       r.flow.key,
+		Key:       r.shard.key,
 		Value:     r.body,
 		Headers:   headers,
 		Partition: r.id.Partition(),

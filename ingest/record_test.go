@@ -56,7 +56,8 @@ func TestRecordIsWhatSchemasMakes(t *testing.T) {
 		r := &request{
 			http: ctx, began: hook.Time, id: hook.ID, idText: hook.ID.String(), body: hook.Body, delivery: reused,
 			trace: trace.SpanFromContext(t.Context()),
-			flow:  &flow{key: []byte("pets"), source: []byte("/hook/pets"), revision: hook.Control, lock: &lock{kind: "none"}},
+			shard: &shard{key: []byte("pets")},
+			flow:  &flow{source: []byte("/hook/pets"), revision: hook.Control, lock: &lock{kind: "none"}},
 		}
 		e.record(r, reused)
 		want, err := hook.Record()

@@ -386,7 +386,18 @@ type feature struct {
 
 // unavailable is every such feature. Whoever builds one takes its line out.
 var unavailable = []feature{
-	{inFlow("1", "shards"), "shards other than 1 is not available in this version", "leave it out"},
+	{keyedShards, "shards together with order or dedupe is not available in this version", "leave shards out, or order and dedupe"},
+}
+
+// keyedShards finds shards where hooks may not be spread at will.
+func keyedShards(d *Document) []path {
+	if d.Flow == nil {
+		return nil
+	}
+	if by, _ := d.Flow.OrderBy(); d.Flow.Dedupe == nil && (by == "none" || by == "") {
+		return nil
+	}
+	return inFlow("1", "shards")(d)
 }
 
 // inFlow finds a member of the flow unless it has the one allowed value, as JSON.

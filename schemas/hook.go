@@ -181,11 +181,25 @@ func (h *Hook) Record() (*kgo.Record, error) {
 	}, nil
 }
 
+// ShardKey is the key of a flow's hooks in one of its shards, numbered from 0:
+// the flow's ID where there is one shard alone.
+func ShardKey(flow string, shard, shards int) string {
+	if shards <= 1 {
+		return flow
+	}
+	return flow + "#" + strconv.Itoa(shard)
+}
+
+func flowOfKey(key []byte) string {
+	flow, _, _ := strings.Cut(string(key), "#")
+	return flow
+}
+
 // ParseHook reads a record of hooks or replays. The hook shares the record's
 // memory. The error of a record that is none says which header is wrong.
 func ParseHook(r *kgo.Record) (*Hook, error) {
 	h := &Hook{
-		Flow: string(r.Key), Body: r.Value, Time: r.Timestamp,
+		Flow: flowOfKey(r.Key), Body: r.Value, Time: r.Timestamp,
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 	}
 	var version string
