@@ -18,6 +18,9 @@ func (c *Console) registerCommands(api huma.API) {
 	retry := op("retry-execution", http.MethodPost, "/executions/{id}/retry", "Send the execution's hook in again, as a new execution, with its body or another", "executions", 400, 404, 409, 503)
 	retry.DefaultStatus, retry.MaxBodyBytes = http.StatusAccepted, maxInput
 	huma.Register(api, retry, c.retry)
+	resolve := op("resolve-execution", http.MethodPost, "/executions/{id}/resolve", "Decide about a step that is held because its outcome is not known, that waits, or that waits for its next attempt", "executions", 400, 404, 409, 503)
+	resolve.DefaultStatus, resolve.MaxBodyBytes = http.StatusAccepted, maxInput
+	huma.Register(api, resolve, c.resolve)
 	cancel := op("cancel-execution", http.MethodPost, "/executions/{id}/cancel", "End an execution that is still open; an effect in flight is not taken back", "executions", 400, 404, 409, 503)
 	cancel.DefaultStatus = http.StatusAccepted
 	huma.Register(api, cancel, c.cancel)
@@ -37,6 +40,7 @@ type commandOutput struct {
 type retryInput struct {
 	ID   string `path:"id" doc:"The execution's ID"`
 	Body *struct {
+		From string          `json:"from,omitempty" doc:"A step's ID: what came before it is taken over as it was, it and what comes after run again"`
 		Body json.RawMessage `json:"body,omitempty" doc:"In place of the hook's body: JSON; a string is that text where the hook was not sent as JSON"`
 	}
 }
@@ -86,7 +90,12 @@ func (c *Console) retry(ctx context.Context, in *retryInput) (*commandOutput, er
 		return nil, err
 	}
 	if in.Body != nil && len(in.Body.Body) > 0 {
-		h.Body = edited(stored.ContentType, in.Body.Body)
+		h.Body, h.BodyRef, h.Files = edited(stored.ContentType, in.Body.Body), nil, nil
+	}
+	if in.Body != nil && in.Body.From != "" {
+		if h.Given, err = c.given(ctx, id, x.Flow, in.Body.From); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.command(ctx, "retry", h); err != nil {
 		return nil, err
@@ -131,7 +140,7 @@ func (c *Console) command(ctx context.Context, name string, h *schemas.Hook) err
 		return problem(http.StatusInternalServerError, "", "%s: %v", name, err)
 	}
 	record.Topic = c.opts.Topics.Hooks()
-	if h.Kind == schemas.KindCancel && h.Replay != "" {
+	if h.Kind != schemas.KindHook && h.Replay != "" {
 		record.Topic = c.opts.Topics.Replays() // its owner is the runner of that lane
 	}
 	if err := c.producer.ProduceSync(ctx, record).FirstErr(); err != nil {

@@ -73,7 +73,7 @@ type ExecutionStep struct {
 	Name           string          `json:"name"`
 	Uses           string          `json:"uses"`
 	Iteration      int32           `json:"iteration" doc:"0 unless the step runs once per element"`
-	Status         string          `json:"status" enum:"succeeded,failed,retrying,skipped,cancelled"`
+	Status         string          `json:"status" enum:"succeeded,failed,retrying,skipped,cancelled,waiting,unknown,filtered"`
 	Attempt        uint32          `json:"attempt" doc:"The last attempt's number, 0 for a skipped step"`
 	Input          json.RawMessage `json:"input"`
 	Output         json.RawMessage `json:"output"`

@@ -25,6 +25,7 @@ const (
 	ReasonChecked          Reason = "checked"     // HEAD
 	ReasonHandshake        Reason = "handshake"   // a provider asked for its URL
 	ReasonSample           Reason = "sample"      // kept for a flow that is being built
+	ReasonCallback         Reason = "callback"    // for a step that waits
 	ReasonNotRunning       Reason = "not_running" // no such flow, or not running
 	ReasonNotFound         Reason = "not_found"   // no hook's path
 	ReasonUnauthenticated  Reason = "unauthenticated"

@@ -275,6 +275,7 @@ func (e *Edge) app() *fiber.App {
 	})
 	app.All("/hook/*", e.hook)
 	app.All("/sample/*", e.sample)
+	app.All(schemas.CallbackPath+"*", e.callback)
 	app.Get("/reply/:partition/:execution", e.lateReply)
 	app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 

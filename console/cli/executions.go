@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,9 +218,91 @@ func (s *session) printStep(st *console.ExecutionStep) {
 }
 
 func retryCommand() *cobra.Command {
-	return commandOn("retry ID", "Send an execution's hook in again, as a new execution", func(a *console.Accepted) string {
-		return fmt.Sprintf("%s retries %s", a.ID, a.ReplayOf)
+	var from, input string
+	cmd := connected(&cobra.Command{
+		Use: "retry ID", Short: "Send an execution's hook in again, as a new execution", Args: cobra.ExactArgs(1),
+		Long: "Sends an execution's hook in again, as a new execution of the published version. With --from, what came before\n" +
+			"that step is taken over as it was; with --input, the hook has another body.",
+	}, func(s *session, args []string) error {
+		body := map[string]any{}
+		if from != "" {
+			body["from"] = from
+		}
+		if input != "" {
+			raw, err := readInput(s.cmd, input)
+			if err != nil {
+				return err
+			}
+			body["body"] = json.RawMessage(raw)
+			if !json.Valid(raw) {
+				body["body"] = string(raw)
+			}
+		}
+		return s.order("retry", args[0], body, func(a *console.Accepted) string { return fmt.Sprintf("%s retries %s", a.ID, a.ReplayOf) })
 	})
+	cmd.Flags().StringVar(&from, "from", "", "the step to begin with")
+	cmd.Flags().StringVar(&input, "input", "", "a file with another body for the hook, - for standard input")
+	return cmd
+}
+
+func resolveCommand() *cobra.Command {
+	var as, output, reason string
+	var iteration int
+	cmd := connected(&cobra.Command{
+		Use: "resolve ID STEP --as retry|succeeded|failed", Short: "Decide about a step that is held, waits, or waits for its next attempt", Args: cobra.ExactArgs(2),
+	}, func(s *session, args []string) error {
+		if as != "retry" && as != "succeeded" && as != "failed" {
+			return UsageError(fmt.Errorf("--as is %q: say retry, succeeded or failed", as))
+		}
+		body := map[string]any{"step": args[1], "as": as}
+		if iteration > 0 {
+			body["iteration"] = iteration
+		}
+		if reason != "" {
+			body["reason"] = reason
+		}
+		if output != "" {
+			if !json.Valid([]byte(output)) {
+				return UsageError(errors.New("--with is no JSON"))
+			}
+			body["output"] = json.RawMessage(output)
+		}
+		return s.order("resolve", args[0], body, func(a *console.Accepted) string { return args[1] + " of " + a.ID + " is resolved: " + as })
+	})
+	cmd.Flags().StringVar(&as, "as", "", "retry, succeeded or failed")
+	cmd.Flags().StringVar(&output, "with", "", "the step's output as JSON, with succeeded")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, with failed")
+	cmd.Flags().IntVar(&iteration, "iteration", 0, "the element, of a step that runs once per element")
+	return cmd
+}
+
+// order sends a command with a body to an execution.
+func (s *session) order(name, id string, body map[string]any, say func(*console.Accepted) string) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	raw, err := s.call(s.cmd.Context(), http.MethodPost, "/executions/"+url.PathEscape(id)+"/"+name, nil, "application/json", text)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(raw)
+	}
+	var accepted console.Accepted
+	if err := decode(raw, &accepted); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, say(&accepted))
+	return nil
+}
+
+// readInput reads a file, or standard input for -.
+func readInput(cmd *cobra.Command, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(cmd.InOrStdin())
+	}
+	return os.ReadFile(name)
 }
 
 func cancelCommand() *cobra.Command {
