@@ -15,6 +15,7 @@ import (
 	"sluice/connectors/schedule"
 	"sluice/connectors/shopify"
 	"sluice/connectors/slack"
+	"sluice/connectors/sql"
 	"sluice/connectors/stripe"
 	"sluice/connectors/twilio"
 	"sluice/connectors/webhook"
@@ -39,6 +40,7 @@ func Connectors() []connectors.Connector {
 		twilio.Connector(),
 		x.Connector(),
 		kafka.Connector(),
+		sql.Connector(),
 		email.Connector(),
 	}
 }
