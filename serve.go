@@ -30,6 +30,7 @@ import (
 	"sluice/console"
 	"sluice/console/cli"
 	"sluice/ingest"
+	"sluice/processors/alerts"
 	"sluice/processors/replay"
 	"sluice/processors/run"
 	"sluice/processors/runlog"
@@ -336,6 +337,9 @@ func (p *process) stages() ([]stage, error) {
 			Health: p.health(), Gatherer: p.registry, Registerer: p.registry, Rejected: p.rejected(), Logger: p.log,
 			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
 		})
+		stages = append(stages, stage{name: "alerts", run: alerts.New(alerts.Options{
+			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, SQL: sql, Components: p.components, Env: p.env, Logger: p.log,
+		}).Run})
 		stages = append(stages, stage{name: "console", run: func(ctx context.Context) error {
 			defer sql.Close()
 			return served.Run(ctx)

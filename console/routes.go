@@ -41,6 +41,7 @@ func (c *Console) routes() http.Handler {
 	c.registerReplays(api)
 	c.registerQuery(api)
 	c.registerQueries(api)
+	c.registerAlerts(api)
 	c.registerStats(api)
 	c.registerAccounting(api)
 	c.registerCounters(api)

@@ -253,3 +253,7 @@ func (c *Catalog) putAlert(offset int64, ch *Change, e *AlertEntry) bool {
 	c.alerts[e.ID] = e
 	return true
 }
+
+// AlertSecret is under what the address of an alert's destination is kept in
+// the topic secrets.
+func AlertSecret(id string) string { return "alert/" + id }

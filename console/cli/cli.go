@@ -40,7 +40,7 @@ func Commands(o Options) []*cobra.Command {
 		applyCommand(o), flowsCommand(), deleteCommand(), sendCommand(),
 		executionsCommand(), executionCommand(), retryCommand(), resolveCommand(), cancelCommand(),
 		replayCommand(), replaysCommand(),
-		queryCommand(), queriesCommand(), doctorCommand(), evalCommand(o), credentialsCommand(), rejectedCommand(), acceptCommand(), importCommand(),
+		queryCommand(), queriesCommand(), alertsCommand(), doctorCommand(), evalCommand(o), credentialsCommand(), rejectedCommand(), acceptCommand(), importCommand(),
 	}
 	commands = append(commands, moveCommands()...)
 	for _, c := range commands {

@@ -3,13 +3,10 @@ package replay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/schemas"
+	"sluice/schemas/control"
 )
 
 // atOnce is how many replays are driven side by side; the others wait.
@@ -19,57 +16,11 @@ const atOnce = 4
 // ends. What is under way then goes on in the next process, or after the next
 // start.
 func (d *Driver) Run(ctx context.Context) error {
-	leading := make(chan bool, 16)
-	tell := func(lead bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-			if len(partitions[d.opts.Topics.Control()]) > 0 {
-				select {
-				case leading <- lead:
-				case <-ctx.Done():
-				}
-			}
-		}
-	}
-	client, err := kgo.NewClient(append(d.opts.Kafka,
-		kgo.ConsumerGroup(d.opts.Topics.Prefix+"replay-driver"),
-		kgo.InstanceID(d.opts.Instance),
-		kgo.ConsumeTopics(d.opts.Topics.Control()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
-		kgo.SessionTimeout(10*time.Second),
-		kgo.HeartbeatInterval(2*time.Second),
-		kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(tell(true)),
-		kgo.OnPartitionsRevoked(tell(false)),
-		kgo.OnPartitionsLost(tell(false)),
-	)...)
-	if err != nil {
-		return fmt.Errorf("configuring the replays' client: %w", err)
-	}
-	defer client.Close()
-	// The group says who leads; the records themselves are not needed.
-	client.PauseFetchTopics(d.opts.Topics.Control())
-	var polling sync.WaitGroup
-	polling.Go(func() {
-		for ctx.Err() == nil {
-			client.PollFetches(ctx)
-		}
+	return control.Lead(ctx, d.opts.Kafka, d.opts.Topics, "replay-driver", d.opts.Instance, func(ctx context.Context) {
+		stop := d.lead(ctx)
+		<-ctx.Done()
+		stop()
 	})
-	defer polling.Wait()
-
-	stop := func() {}
-	defer func() { stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case lead := <-leading:
-			stop()
-			stop = func() {}
-			if lead {
-				stop = d.lead(ctx)
-			}
-		}
-	}
 }
 
 // lead drives every open replay until stop is called, which waits for what is
