@@ -12,6 +12,7 @@ import (
 	"sluice/connectors/mapper"
 	"sluice/connectors/paypal"
 	"sluice/connectors/petstore"
+	"sluice/connectors/s3"
 	"sluice/connectors/schedule"
 	"sluice/connectors/shopify"
 	"sluice/connectors/slack"
@@ -41,6 +42,7 @@ func Connectors() []connectors.Connector {
 		x.Connector(),
 		kafka.Connector(),
 		sql.Connector(),
+		s3.Connector(),
 		email.Connector(),
 	}
 }
