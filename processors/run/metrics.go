@@ -22,6 +22,7 @@ type metrics struct {
 	active       prometheus.Gauge
 	inFlight     prometheus.Gauge
 	postponed    prometheus.Counter
+	breakers     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -50,11 +51,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sluice_run_active_executions", Help: "Executions that take up a place of their flow's concurrency."}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_run_steps_in_flight", Help: "Steps being done."}),
+		breakers: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_run_breakers_open", Help: "Destinations that are let alone because their calls fail."}),
 		postponed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_run_postponed_total", Help: "Attempts put off because their destination's breaker is open."}),
 	}
 	r.MustRegister(m.executions, m.duration, m.attempts, m.transactions, m.written, m.aborts, m.restarts,
-		m.deadletters, m.open, m.active, m.inFlight, m.postponed)
+		m.deadletters, m.open, m.active, m.inFlight, m.postponed, m.breakers)
 	return m
 }
 

@@ -86,7 +86,9 @@ type Runner struct {
 // New makes a Runner; it does no I/O.
 func New(opts Options) *Runner {
 	opts = opts.withDefaults()
-	return &Runner{opts: opts, metrics: newMetrics(opts.Registry)}
+	r := &Runner{opts: opts, metrics: newMetrics(opts.Registry)}
+	r.opts.Env.HTTP = withBreakers(opts.Env.HTTP, opts.Logger, r.metrics.breakers)
+	return r
 }
 
 func (o Options) withDefaults() Options {

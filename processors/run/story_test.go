@@ -44,7 +44,7 @@ var updateStories = flag.Bool("update-stories", false, "write what happened as w
 //
 // answers says what test/effect gets: TEXT => ANSWER, where the first line whose
 // TEXT is in the input counts. An answer is a JSON output, a status (with
-// retry-after=2s behind it), network, or hang, until the runner dies; after several,
+// retry-after=2s behind it), network, held (its breaker is open), or hang, until the runner dies; after several,
 // separated by ;, the last repeats. Without a line, the input is the output.
 //
 // expect is what is on record, by execution in the order of their beginning,
@@ -313,6 +313,8 @@ func (s *storyTeller) answer(ctx context.Context, call connectors.Call) (connect
 		return connectors.Result{}, connectors.AsError(ctx.Err())
 	case answer == "network":
 		return connectors.Result{}, &connectors.Error{Kind: connectors.KindNetwork, Message: "connection refused"}
+	case answer == "held":
+		return connectors.Result{}, &connectors.Error{Kind: connectors.KindNetwork, Held: true, RetryAfter: 20 * time.Millisecond, Message: "its breaker is open"}
 	case len(status) == 3 && status[0] >= '3':
 		code, err := strconv.Atoi(status)
 		if err == nil {
