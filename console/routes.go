@@ -30,6 +30,7 @@ func (c *Console) routes() http.Handler {
 
 	api := humago.New(mux, config)
 	c.registerFlows(api)
+	c.registerBlocked(api)
 	c.registerApply(api)
 	c.registerRejected(api)
 	c.registerCredentials(api)

@@ -38,7 +38,7 @@ type Options struct {
 func Commands(o Options) []*cobra.Command {
 	commands := []*cobra.Command{
 		applyCommand(o), flowsCommand(), deleteCommand(), sendCommand(),
-		executionsCommand(), executionCommand(), retryCommand(), resolveCommand(), cancelCommand(),
+		executionsCommand(), executionCommand(), retryCommand(), resolveCommand(), blockedCommand(), cancelCommand(),
 		replayCommand(), replaysCommand(),
 		queryCommand(), queriesCommand(), alertsCommand(), doctorCommand(), evalCommand(o), credentialsCommand(), rejectedCommand(), acceptCommand(), importCommand(),
 	}

@@ -33,30 +33,33 @@ func newOrder(flow *schemas.Flow, engine *mapping.Engine) (order, error) {
 
 // orderKey is the lane of a hook, as its snapshot has it: a hash of the flow
 // and the key, or nothing where it is in no order. A hook without a key, or
-// one whose key cannot be evaluated, is in no order.
-func (s *session) orderKey(ctx context.Context, h *loadedHook) []byte {
+// one whose key cannot be evaluated, is in no order. name is the key for people.
+func (s *session) orderKey(ctx context.Context, h *loadedHook) (key []byte, name string) {
 	version := s.opts.Catalog.Flow(h.Flow).Latest()
 	if by, _ := version.Flow.OrderBy(); by == "none" || by == "" {
-		return nil
+		return nil, ""
 	}
 	plan, err := s.planFor(h.Flow, version.Number)
 	if err != nil {
-		return nil // it fails when it starts, and says why
+		return nil, "" // it fails when it starts, and says why
 	}
 	text := []byte("flow")
 	if plan.order.key != nil {
 		// The end of the process does not cut it short: see keyOf.
 		value, defined, err := plan.order.key.Evaluate(context.WithoutCancel(ctx), h.view(plan.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 		if err != nil || !defined || value == nil {
-			return nil
+			return nil, ""
 		}
 		if text, err = mapping.Encode(value); err != nil {
-			return nil
+			return nil, ""
 		}
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", h.Flow, text))
-	return sum[:16]
+	return sum[:16], string(text[:min(len(text), maxOrderName)])
 }
+
+// maxOrderName is how much of a key is shown, in bytes.
+const maxOrderName = 200
 
 // lanes are the open executions of a partition by their order key, each lane
 // in the order of the hooks. The first of a lane may run; the others wait, in

@@ -363,7 +363,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		s.endDuplicate(e, first)
 		return nil
 	}
-	e.x.OrderKey = s.orderKey(ctx, whole)
+	e.x.OrderKey, e.x.OrderName = s.orderKey(ctx, whole)
 	if p.lanes.join(e) {
 		s.enqueue(e)
 		s.pump(e.x.FlowId)
