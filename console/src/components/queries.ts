@@ -16,12 +16,24 @@ export interface Component {
   output?: Json
 }
 
+/** One way to prove who one is to a system. */
+export interface CredentialType {
+  name: string
+  title: string
+  summary?: string
+  /** Of its values: an object of texts. */
+  schema?: Json
+  verifiable: boolean
+  /** How an access token is got; absent for types without one. */
+  oauth?: { grant: 'authorization_code' | 'client_credentials'; scopes?: string[] }
+}
+
 export interface Connector {
   name: string
   title: string
   summary?: string
   imported?: boolean
-  credentials: { name: string; title: string; summary?: string }[]
+  credentials: CredentialType[]
   components: Component[]
 }
 

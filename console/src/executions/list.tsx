@@ -294,7 +294,6 @@ export function RunLog() {
                 const x = rows[v.index]!
                 return (
                   // biome-ignore lint/a11y/useKeyWithClickEvents: the row's link is what the keyboard uses
-                  // biome-ignore lint/a11y/useFocusableInteractive: the same
                   <div
                     key={x.id}
                     role="row"
