@@ -28,6 +28,8 @@ export interface Step {
   /** Fields, or one expression for all of them. */
   input?: { [key: string]: Json } | string
   timeout?: string
+  /** An output it once gave: the steps behind it are mapped from it. */
+  sample?: Json
   retry?: { [key: string]: Json }
   [other: string]: Json | undefined
 }
