@@ -1,0 +1,270 @@
+import { ApiError, exact } from '../api/client.ts'
+import { apply, type Change, diff } from '../flow/diff.ts'
+import type { FlowDocument } from '../flow/document.ts'
+import type { Edit } from '../flow/edit.ts'
+import { parseJSON, printJSON, same } from '../flow/exact.ts'
+import { begin, type History, make, redo, undo } from '../flow/history.ts'
+import type { Flow } from '../flows/queries.ts'
+
+// A draft being edited: its history, and how it gets to the server. Every edit
+// is in localStorage before it is sent, so that a reload, a crash or a server
+// that is away loses nothing.
+
+export type Saving =
+  | { is: 'new' }
+  | { is: 'saved' }
+  | { is: 'dirty' }
+  | { is: 'saving' }
+  /** The server does not answer: tried again by itself. */
+  | { is: 'away' }
+  /** The server does not take the document. */
+  | { is: 'refused'; error: ApiError }
+  /** Somebody else changed the draft meanwhile. */
+  | { is: 'conflict'; theirs: FlowDocument; etag: string; changes: Change[] }
+
+export interface DraftState {
+  history: History
+  saving: Saving
+  /** How the flow stands on the server; null until it is there. */
+  flow: Flow | null
+  /** Steps whose setting up is not finished. */
+  open: string[]
+}
+
+interface Journal {
+  base: FlowDocument
+  etag: string
+  history: History
+  open: string[]
+}
+
+const keyOf = (id: string) => `sluice.draft.${id}`
+
+export class Draft {
+  private state: DraftState
+  private base: FlowDocument
+  private etag = ''
+  private timer?: ReturnType<typeof setTimeout>
+  private running: Promise<void> | null = null
+  private listeners = new Set<() => void>()
+
+  private constructor(doc: FlowDocument) {
+    this.base = doc
+    this.state = { history: begin(doc), saving: { is: 'new' }, flow: null, open: [] }
+  }
+
+  /** A draft that the server does not have yet. */
+  static fresh(doc: FlowDocument): Draft {
+    return new Draft(doc)
+  }
+
+  static async load(id: string): Promise<Draft> {
+    const { data: flow, etag } = await exact<Flow>('GET', `/flows/${encodeURIComponent(id)}`)
+    const doc = await documentOf(flow)
+    const d = new Draft(doc)
+    d.etag = etag ?? ''
+    d.state = { ...d.state, flow, saving: { is: 'saved' } }
+    d.recover()
+    return d
+  }
+
+  subscribe = (tell: () => void) => {
+    this.listeners.add(tell)
+    return () => {
+      this.listeners.delete(tell)
+    }
+  }
+  get = () => this.state
+  get doc() {
+    return this.state.history.doc
+  }
+
+  private set(change: Partial<DraftState>) {
+    this.state = { ...this.state, ...change }
+    for (const tell of this.listeners) tell()
+  }
+
+  edit(label: string, edit: Edit, merge = false) {
+    this.changed(make(this.state.history, label, edit, merge))
+  }
+  undo = () => this.changed(undo(this.state.history))
+  redo = () => this.changed(redo(this.state.history))
+
+  finish(at: string) {
+    if (!this.state.open.includes(at)) return
+    this.set({ open: this.state.open.filter(s => s !== at) })
+    this.write()
+  }
+  reopen(at: string) {
+    if (this.state.open.includes(at)) return
+    this.set({ open: [...this.state.open, at] })
+    this.write()
+  }
+
+  private changed(history: History) {
+    if (history === this.state.history) return
+    const conflict = this.state.saving.is === 'conflict'
+    const ids = new Set(history.doc.steps.map(s => s.id))
+    this.set({ history, open: this.state.open.filter(s => s.startsWith('/') || ids.has(s)), ...(conflict ? {} : { saving: { is: 'dirty' as const } }) })
+    this.write()
+    if (!conflict) this.later(400)
+  }
+
+  private later(ms: number) {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => void this.save(), ms)
+  }
+
+  /** Sends what is not sent yet. It returns when the server has everything, or cannot take it. */
+  async save(): Promise<void> {
+    clearTimeout(this.timer)
+    while (this.running) await this.running
+    if (this.state.saving.is === 'conflict' || (this.state.flow && same(this.doc, this.base))) {
+      if (this.state.saving.is === 'dirty') this.set({ saving: { is: 'saved' } })
+      return
+    }
+    this.running = this.send().finally(() => {
+      this.running = null
+    })
+    await this.running
+  }
+
+  private async send() {
+    const doc = this.doc
+    this.set({ saving: { is: 'saving' } })
+    try {
+      const id = this.state.flow?.id
+      const answer = id
+        ? await exact<Flow>('PUT', `/flows/${encodeURIComponent(id)}`, { body: doc, headers: { 'If-Match': this.etag } })
+        : await exact<Flow>('POST', '/flows', { body: doc })
+      this.base = doc
+      this.took(answer.data, answer.etag)
+      if (!id) {
+        // The server gave it an ID; it is part of the document from now on.
+        const h = this.state.history
+        const withID = (d: FlowDocument): FlowDocument => ({ ...d, id: answer.data.id })
+        this.base = withID(doc)
+        this.set({ history: { ...h, doc: withID(h.doc) } })
+      }
+      this.set({ saving: same(this.doc, this.base) ? { is: 'saved' } : { is: 'dirty' } })
+      if (this.state.saving.is === 'dirty') this.later(100)
+    } catch (e) {
+      if (!(e instanceof ApiError)) throw e
+      if (e.status === 412 || (e.status === 409 && this.state.flow)) await this.meet()
+      else if (e.status === 0 || e.status === 503) {
+        this.set({ saving: { is: 'away' } })
+        this.later(2000)
+      } else this.set({ saving: { is: 'refused', error: e } })
+    } finally {
+      this.write()
+    }
+  }
+
+  /** Somebody changed the flow. Where that was not its document, we go on. */
+  private async meet() {
+    try {
+      const { data: flow, etag } = await exact<Flow>('GET', `/flows/${encodeURIComponent(this.state.flow!.id)}`)
+      const theirs = await documentOf(flow)
+      this.set({ flow })
+      if (same(theirs, this.base) || same(theirs, this.doc)) {
+        this.etag = etag ?? ''
+        this.base = theirs
+        this.set({ saving: { is: 'dirty' } })
+        this.later(0)
+        return
+      }
+      this.set({ saving: { is: 'conflict', theirs, etag: etag ?? '', changes: diff(this.base, theirs) } })
+    } catch {
+      this.set({ saving: { is: 'away' } })
+      this.later(2000)
+    }
+  }
+
+  /** What one's own edits are, since the draft was last the same as the server's. */
+  own = () => diff(this.base, this.doc)
+
+  /** Ends a conflict. Each way is an edit like any other: Undo brings the other back. */
+  resolve(how: 'both' | 'mine' | 'theirs') {
+    const s = this.state.saving
+    if (s.is !== 'conflict') return
+    const own = this.own()
+    const doc = how === 'mine' ? this.doc : how === 'theirs' ? s.theirs : apply(s.theirs, own)
+    this.base = s.theirs
+    this.etag = s.etag
+    const label = { both: 'Merge both', mine: 'Keep mine', theirs: 'Take theirs' }[how]
+    this.set({ history: make(this.state.history, label, () => doc), saving: { is: 'dirty' } })
+    this.write()
+    this.later(0)
+  }
+
+  private took(flow: Flow, etag: string | null) {
+    this.etag = etag ?? ''
+    this.set({ flow })
+  }
+
+  /** Publishes, starts, pauses… after everything was sent. */
+  async command(name: 'publish' | 'start' | 'pause' | 'resume' | 'stop'): Promise<Flow> {
+    await this.save()
+    const id = this.state.flow!.id
+    const { data, etag } = await exact<Flow>('POST', `/flows/${encodeURIComponent(id)}/${name}`)
+    this.took(data, etag)
+    this.write()
+    return data
+  }
+
+  /** How the flow stands, where another tab may have changed it. */
+  async refresh() {
+    if (!this.state.flow || this.state.saving.is !== 'saved') return
+    const { data, etag } = await exact<Flow>('GET', `/flows/${encodeURIComponent(this.state.flow.id)}`)
+    if (this.state.saving.is !== 'saved') return
+    const doc = await documentOf(data)
+    if (!same(doc, this.base)) {
+      this.base = doc
+      this.set({ history: make(this.state.history, 'Changed elsewhere', () => doc) })
+    }
+    this.took(data, etag)
+  }
+
+  private write() {
+    const id = this.state.flow?.id
+    if (!id) return
+    const journal: Journal = { base: this.base, etag: this.etag, history: this.state.history, open: this.state.open }
+    try {
+      localStorage.setItem(keyOf(id), printJSON(journal))
+    } catch {
+      // Full: the server still gets every edit.
+    }
+  }
+
+  /** Takes up what this browser had not sent, and its undo list. */
+  private recover() {
+    const text = localStorage.getItem(keyOf(this.state.flow!.id))
+    if (!text) return
+    let j: Journal
+    try {
+      j = parseJSON(text) as unknown as Journal
+      if (!j.history?.doc?.steps) return
+    } catch {
+      return
+    }
+    const ids = new Set(j.history.doc.steps.map(s => s.id))
+    const open = (j.open ?? []).filter(s => s.startsWith('/') || ids.has(s))
+    if (same(j.history.doc, this.base)) this.set({ history: { ...j.history, doc: this.base }, open })
+    else if (same(j.base, this.base)) {
+      this.set({ history: j.history, open, saving: { is: 'dirty' } })
+      this.later(0)
+    } else if (!same(j.history.doc, j.base)) {
+      // Edits of ours that were never sent, and a draft that was changed since.
+      const theirs = this.base
+      this.base = j.base
+      this.set({ history: j.history, open, saving: { is: 'conflict', theirs, etag: this.etag, changes: diff(j.base, theirs) } })
+    }
+  }
+}
+
+/** The document that a flow's next version would have. */
+export async function documentOf(flow: Flow): Promise<FlowDocument> {
+  if (flow.draft) return flow.draft
+  const { data } = await exact<{ document: FlowDocument }>('GET', `/flows/${encodeURIComponent(flow.id)}/versions/${flow.version}`)
+  return data.document
+}
