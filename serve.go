@@ -452,8 +452,19 @@ func (p *process) writeHistory(ctx context.Context) error {
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
-		Logger: p.log, Registerer: p.registry,
+		Logger: p.log, Registerer: p.registry, Retention: p.retention,
 	}
+}
+
+// retention is that of the flows that want their history kept less long.
+func (p *process) retention() map[string]time.Duration {
+	keep := map[string]time.Duration{}
+	for _, f := range p.control.Flows() {
+		if v := f.Latest(); v != nil && v.Flow.Retention > 0 && time.Duration(v.Flow.Retention) < schemas.MaxRetention {
+			keep[f.ID] = time.Duration(v.Flow.Retention)
+		}
+	}
+	return keep
 }
 
 func (p *process) rejected() func(string) any {

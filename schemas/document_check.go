@@ -86,6 +86,9 @@ func (c *checker) flow() {
 		}
 	}
 
+	if r := time.Duration(flow.Retention); r != 0 && (r < time.Hour || r > MaxRetention) {
+		c.add(path{}.member("retention"), fmt.Sprintf("the retention is %s, and history is kept between an hour and %s", r, MaxRetention), "write 720h or less, or leave it out")
+	}
 	if d := flow.Dedupe; d != nil && time.Duration(d.Window) > MaxDedupeWindow {
 		c.add(path{}.member("dedupe").member("window"), fmt.Sprintf("the window is %s, and deliveries are remembered for %s at most", time.Duration(d.Window), MaxDedupeWindow), "write 168h or less")
 	}

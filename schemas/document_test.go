@@ -158,3 +158,15 @@ func TestEveryWrongDocumentSaysWhatIsWrongWhereAndWhatWouldBeRight(t *testing.T)
 		})
 	}
 }
+
+func TestARetentionIsBetweenAnHourAndThirtyDays(t *testing.T) {
+	for text, ok := range map[string]bool{"1h": true, "168h": true, "720h": true, "59m": false, "721h": false} {
+		documents, err := ReadDocuments("", []byte("kind: Flow\nid: pets\nretention: "+text+"\ntrigger: {uses: webhook/receive}\nsteps:\n  - {id: a, uses: mapper/map}\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if problems := documents[0].Check(newCatalog(t)); (len(problems) == 0) != ok {
+			t.Errorf("%s: %v", text, problems)
+		}
+	}
+}

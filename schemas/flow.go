@@ -21,8 +21,12 @@ type Flow struct {
 	Shards      int      `json:"shards,omitempty"`
 	Dedupe      *Dedupe  `json:"dedupe,omitempty"`
 	Timeout     Duration `json:"timeout,omitempty"`
+	Retention   Duration `json:"retention,omitempty"` // of its history; 0: MaxRetention
 	Steps       []Step   `json:"steps"`
 }
+
+// MaxRetention is how long the history is kept unless a flow says less.
+const MaxRetention = 30 * 24 * time.Hour
 
 // OrderBy says what keeps executions in order: "none", "flow", or "key" with
 // the expression of the key.

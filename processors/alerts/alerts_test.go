@@ -21,7 +21,6 @@ import (
 // memory is a control log without Kafka. before is called with each change
 // before it is applied.
 type memory struct {
-	mu      sync.Mutex
 	catalog schemas.Catalog
 	offset  int64
 	before  func(*memory, schemas.Change)

@@ -63,6 +63,10 @@ type Options struct {
 	// The writer holds at most two batches and what one poll of Kafka brings.
 	MaxRows, MaxBytes int
 
+	// Retention says for how long the history of flows is kept that do not want
+	// the usual 30 days; it is called now and then. Nil: all are kept as long.
+	Retention func() map[string]time.Duration
+
 	// OnPoison is told of every record that cannot be decoded and is passed by.
 	// It is called from the writer's loop, and again when the record is read again.
 	OnPoison func(*kgo.Record, error)
@@ -126,6 +130,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	rolling, stop := context.WithCancel(ctx)
 	var roller sync.WaitGroup
 	roller.Go(func() { w.keepRolling(rolling) })
+	roller.Go(func() { w.keepSweeping(rolling) })
 	if w.options.Blobs != nil {
 		roller.Go(func() { w.sweep(rolling) })
 	}
