@@ -202,6 +202,12 @@ func (s *storyTeller) record(h history) string {
 		if x != y {
 			return x - y
 		}
+		if s.sorted { // nor is the order in which flows were called at once
+			p, q := s.lines(h[a]), s.lines(h[b])
+			slices.Sort(p)
+			slices.Sort(q)
+			return strings.Compare(strings.Join(p, "\n"), strings.Join(q, "\n"))
+		}
 		return strings.Compare(h[a].last.FlowId+fmt.Sprint(h[a].last.StartedAt), h[b].last.FlowId+fmt.Sprint(h[b].last.StartedAt))
 	})
 	var b strings.Builder
