@@ -1,4 +1,4 @@
-import { Boxes, Database, KeyRound, LayoutDashboard, ScrollText, Settings, Workflow } from 'lucide-react'
+import { Boxes, Database, History, KeyRound, LayoutDashboard, ScrollText, Settings, Workflow } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface Place {
@@ -14,6 +14,7 @@ export const places: Place[] = [
   { to: '/', label: 'Dashboard', also: 'home overview', icon: LayoutDashboard },
   { to: '/flows', label: 'Flows', also: 'designer', icon: Workflow },
   { to: '/executions', label: 'Run log', also: 'executions history', icon: ScrollText },
+  { to: '/replays', label: 'Replays', also: 'dry run what-if again', icon: History },
   { to: '/sql', label: 'SQL', also: 'query analytics chart', icon: Database },
   { to: '/credentials', label: 'Credentials', also: 'secrets keys', icon: KeyRound },
   { to: '/components', label: 'Components', also: 'connectors openapi', icon: Boxes },

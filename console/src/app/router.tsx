@@ -44,6 +44,18 @@ const routes = [
     lazyRouteComponent(() => import('../executions/compare.tsx'), 'CompareScreen'),
   ),
   at(
+    '/replays',
+    lazyRouteComponent(() => import('../replays/list.tsx'), 'ReplayList'),
+  ),
+  at(
+    '/replays/new',
+    lazyRouteComponent(() => import('../replays/new.tsx'), 'NewReplayPage'),
+  ),
+  at(
+    '/replays/$id',
+    lazyRouteComponent(() => import('../replays/detail.tsx'), 'ReplayScreen'),
+  ),
+  at(
     '/sql',
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),

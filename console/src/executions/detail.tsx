@@ -178,6 +178,13 @@ function Detail({ x }: { x: ExecutionDetail }) {
               '–'
             )}
           </Fact>
+          {x.replay && (
+            <Fact label="Of">
+              <Link to={`/replays/${x.replay}` as never} className="text-accent-ink hover:underline">
+                Its replay
+              </Link>
+            </Fact>
+          )}
         </dl>
         {x.error && (
           <div role="note" className="mt-3.5 rounded-lg bg-bad-soft px-3 py-2 text-bad">

@@ -10,6 +10,7 @@ import { exact } from '../api/client.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { useFlows } from '../flows/queries.ts'
 import { type LiveState, useLive } from '../live/stream.ts'
+import { replayOfFilters } from '../replays/request.ts'
 import { Button } from '../ui/button.tsx'
 import { Empty, Loading, Page, Problem } from '../ui/page.tsx'
 import { ExecutionBadge, executionFaces } from '../ui/status.tsx'
@@ -133,7 +134,18 @@ export function RunLog() {
     <Page
       title="Run log"
       about="Every execution, the newest first. Click a flow’s name for all that happened."
-      actions={<LiveDot state={state} paused={reading} />}
+      actions={
+        <>
+          <LiveDot state={state} paused={reading} />
+          <Link
+            to={replayOfFilters(filters) as never}
+            className="inline-flex h-9 items-center gap-1.5 rounded-lg border border-line-strong bg-surface px-3.5 shadow-card hover:bg-hover"
+          >
+            <History aria-hidden className="size-4" />
+            Replay these
+          </Link>
+        </>
+      }
       wide
     >
       <search aria-label="Filters" className="flex flex-wrap items-center gap-2">

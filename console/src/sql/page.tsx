@@ -1,5 +1,6 @@
 import { useMutation } from '@tanstack/react-query'
-import { Database, Download, Play } from 'lucide-react'
+import { Link } from '@tanstack/react-router'
+import { Database, Download, History, Play } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { Button } from '../ui/button.tsx'
@@ -8,7 +9,7 @@ import { TextArea } from '../ui/field.tsx'
 import { Keys } from '../ui/menu.tsx'
 import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
 import { examples, views } from './examples.ts'
-import { chartOf, csv, type Result } from './shape.ts'
+import { chartOf, csv, type Result, replayable } from './shape.ts'
 import { ResultTable } from './table.tsx'
 
 const ResultChart = lazy(() => import('./chart.tsx').then(m => ({ default: m.ResultChart })))
@@ -32,6 +33,7 @@ export function SqlPage() {
     if (inURL()) ask(inURL())
   }, [])
   const chart = run.data ? chartOf(run.data) : null
+  const again = run.data && run.variables ? replayable(run.data, run.variables) : ''
 
   return (
     <Page
@@ -94,6 +96,15 @@ export function SqlPage() {
                       </button>
                     ))}
                   </fieldset>
+                )}
+                {again && (
+                  <Link
+                    to={`/replays/new?${new URLSearchParams({ sql: again })}` as never}
+                    className="inline-flex h-7 items-center gap-1.5 rounded-lg border border-line-strong bg-surface px-2.5 text-[0.8125rem] shadow-card hover:bg-hover"
+                  >
+                    <History aria-hidden className="size-3.5" />
+                    Replay these
+                  </Link>
                 )}
                 <Button
                   small

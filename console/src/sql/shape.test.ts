@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseJSON } from '../flow/exact.ts'
-import { cell, chartOf, csv, executionColumn, numeric, type Result, seconds } from './shape.ts'
+import { cell, chartOf, csv, executionColumn, numeric, type Result, replayable, seconds } from './shape.ts'
 
 const result = (columns: [string, string][], rows: Result['rows']): Result => ({
   columns: columns.map(([name, type]) => ({ name, type })),
@@ -83,4 +83,13 @@ test('a column of executions is found by name and type', () => {
     ),
   ).toBe(1)
   expect(executionColumn(result([['id', 'String']], []))).toBe(-1)
+})
+
+test('a statement that gives executions selects them for a replay', () => {
+  const ids = result([['id', 'UUID']], [['a']])
+  expect(replayable(ids, ' SELECT id FROM executions; ')).toBe('SELECT id FROM executions')
+  expect(replayable(result([['execution', 'UUID']], [['a']]), 'SELECT 1')).toBe('SELECT execution AS execution_id FROM (\nSELECT 1\n)')
+  expect(replayable(ids, 'DESCRIBE executions')).toBe('')
+  expect(replayable(result([['id', 'UUID']], []), 'SELECT 1')).toBe('')
+  expect(replayable(result([['n', 'UInt8']], [[1]]), 'SELECT 1')).toBe('')
 })

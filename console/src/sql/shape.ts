@@ -63,3 +63,11 @@ export function csv(r: Result): string {
 export function executionColumn(r: Result): number {
   return r.columns.findIndex(c => bare(c.type) === 'UUID' && /^(?:id|execution|execution_id)$/.test(c.name))
 }
+
+/** The statement that selects a result's executions for a replay; empty where there are none. */
+export function replayable(r: Result, statement: string): string {
+  const column = r.columns[executionColumn(r)]?.name
+  const bareStatement = statement.trim().replace(/;$/, '')
+  if (!column || r.rows.length === 0 || !/^(?:SELECT|WITH)\b/i.test(bareStatement)) return ''
+  return column === 'execution' ? `SELECT execution AS execution_id FROM (\n${bareStatement}\n)` : bareStatement
+}
