@@ -348,6 +348,7 @@ func (p *process) stages() ([]stage, error) {
 			stages = append(stages, stage{"accepting", accepting.RunBehind, accepting.Ready()})
 		}
 	}
+	stages = append(stages, stage{name: "topics", run: p.follow})
 	return stages, nil
 }
 

@@ -134,6 +134,13 @@ func topicsCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("listing topics: %w", err)
 			}
+			if hooks := c.topics().Hooks(); have.Has(hooks) && (cmd.Flags().Changed("kafka-partitions") || os.Getenv("SLUICE_KAFKA_PARTITIONS") != "") {
+				if n := len(have[hooks].Partitions); n != int(c.Partitions) {
+					problems = append(problems, schemas.TopicProblem{Topic: hooks,
+						Problem: fmt.Sprintf("it has %d partitions, and %d are configured: flows and executions live on a partition of their number, so it cannot change while anything is open", n, c.Partitions),
+						Remedy:  "configure what it has, or grow it with `sluice topics migrate`, which makes sure that nothing is open"})
+				}
+			}
 			output, _ := cmd.Flags().GetString("output")
 			if err := printTopics(c, have, problems, output); err != nil {
 				return err
@@ -144,6 +151,7 @@ func topicsCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.AddCommand(migrateCommand())
 	cmd.Flags().String("output", "table", "table or json")
 	cmd.Flags().BoolVar(&checkOnly, "check", false, "create nothing")
 	addSettings(cmd.Flags())

@@ -143,7 +143,7 @@ func checkTopic(spec TopicSpec, have kadm.TopicDetails, configs map[string]strin
 	d := have[spec.Name]
 	if n := int32(len(d.Partitions)); n != spec.Partitions {
 		add(true, fmt.Sprintf("it has %d partitions, want %d", n, spec.Partitions),
-			"an execution lives on one partition number in all of them: recreate the topic while it is empty")
+			"an execution lives on one partition number in all of them: let `sluice topics migrate` grow them together, or recreate the topic while it is empty")
 	}
 	for _, p := range d.Partitions.Sorted() {
 		if len(p.Replicas) < int(r.Factor) {
