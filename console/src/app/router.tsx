@@ -60,6 +60,10 @@ const routes = [
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),
   at(
+    '/credentials',
+    lazyRouteComponent(() => import('../credentials/page.tsx'), 'CredentialsPage'),
+  ),
+  at(
     '/components',
     lazyRouteComponent(() => import('../components/page.tsx'), 'ComponentsPage'),
   ),

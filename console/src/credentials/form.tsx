@@ -46,7 +46,7 @@ function SecretField({ onChange, ...rest }: { label: string; value: string; onCh
         onChange={e => onChange(e.target.value)}
       />
       <IconButton
-        label={shown ? `Hide ${rest.label}` : `Show ${rest.label}`}
+        label={shown ? 'Hide the value' : 'Show the value'}
         aria-pressed={shown}
         className="absolute top-6 right-1"
         onClick={() => setShown(!shown)}

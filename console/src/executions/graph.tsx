@@ -4,7 +4,7 @@ import { StepBadge } from '../ui/status.tsx'
 import { duration } from '../ui/time.ts'
 import { layoutOf, start } from './layout.ts'
 
-const w = 220
+const w = 260
 const h = 66
 const gapX = 28
 const gapY = 34
