@@ -105,7 +105,11 @@ export class Draft {
     if (history === this.state.history) return
     const conflict = this.state.saving.is === 'conflict'
     const ids = new Set(history.doc.steps.map(s => s.id))
-    this.set({ history, open: this.state.open.filter(s => s.startsWith('/') || ids.has(s)), ...(conflict ? {} : { saving: { is: 'dirty' as const } }) })
+    this.set({
+      history,
+      open: this.state.open.filter(s => s.startsWith('/') || ids.has(s)),
+      ...(conflict ? {} : { saving: { is: 'dirty' as const } }),
+    })
     this.write()
     if (!conflict) this.later(400)
   }

@@ -37,8 +37,10 @@ export function check(doc: FlowDocument, knows: Knows): Wrong[] {
   const credential = (at: string, uses: string, id: string | undefined, needs: boolean) => {
     if (!id) {
       if (needs) out.push({ at, field: 'credential', message: 'Choose a credential' })
-    } else if (knows.credential(id) === undefined) out.push({ at, field: 'credential', message: 'This credential is not there any more: choose another' })
-    else if (knows.credential(id) !== connectorOf(uses)) out.push({ at, field: 'credential', message: 'This credential is for another system' })
+    } else if (knows.credential(id) === undefined)
+      out.push({ at, field: 'credential', message: 'This credential is not there any more: choose another' })
+    else if (knows.credential(id) !== connectorOf(uses))
+      out.push({ at, field: 'credential', message: 'This credential is for another system' })
   }
   const trigger = knows.component(doc.trigger.uses)
   if (!trigger?.trigger) out.push({ at: TRIGGER, field: 'uses', message: `There is no trigger ${doc.trigger.uses}` })
@@ -53,7 +55,8 @@ export function check(doc: FlowDocument, knows: Knows): Wrong[] {
       continue
     }
     credential(s.id, s.uses, s.credential, known.needsCredential)
-    for (const p of all.get(s.id) ?? []) if (!ids.has(p)) out.push({ at: s.id, field: 'after', message: `There is no step ${p} to run after` })
+    for (const p of all.get(s.id) ?? [])
+      if (!ids.has(p)) out.push({ at: s.id, field: 'after', message: `There is no step ${p} to run after` })
     if (isExpression(s.input)) {
       if (!s.input.slice(1).trim()) out.push({ at: s.id, field: '', message: 'Write the expression' })
     } else {

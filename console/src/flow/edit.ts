@@ -21,7 +21,10 @@ function put<T extends object>(o: T, field: string, value: unknown): T {
   return same((o as Record<string, unknown>)[field], value) ? o : { ...o, [field]: value }
 }
 
-export const setFlow = (field: string, value: Json | undefined): Edit => doc => put(doc, field, value)
+export const setFlow =
+  (field: string, value: Json | undefined): Edit =>
+  doc =>
+    put(doc, field, value)
 
 export const setTrigger =
   (field: keyof Trigger & string, value: Json | undefined): Edit =>
@@ -32,7 +35,8 @@ export const setStep =
   doc => ({ ...doc, steps: doc.steps.map(s => (s.id === id ? put(s, field, value) : s)) })
 
 /** Sets a field of a step or, for TRIGGER, of the trigger. */
-export const setAt = (at: string, field: string, value: Json | undefined): Edit => (at === TRIGGER ? setTrigger(field, value) : setStep(at, field, value))
+export const setAt = (at: string, field: string, value: Json | undefined): Edit =>
+  at === TRIGGER ? setTrigger(field, value) : setStep(at, field, value)
 
 /** One field of a step's input; undefined takes it away. */
 export const setInput =

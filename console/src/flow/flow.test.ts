@@ -209,7 +209,11 @@ describe('checks', () => {
     ['no credential', pet({ input: { name: 'x' } }), ['create credential: Choose a credential']],
     ['another system’s', pet({ credential: 'hook', input: { name: 'x' } }), ['create credential: This credential is for another system']],
     ['a required field', pet({ credential: 'petstore' }), ['create name: Name is required']],
-    ['another type', pet({ credential: 'petstore', input: { name: 'x', age: 'y' } }), ['create age: Age: should be a whole number, not text']],
+    [
+      'another type',
+      pet({ credential: 'petstore', input: { name: 'x', age: 'y' } }),
+      ['create age: Age: should be a whole number, not text'],
+    ],
     ['an expression for all', pet({ credential: 'petstore', input: '={"name": 1}' }), []],
     ['a later step', flow(step('a', { input: { x: '=steps.b.y' } }), step('b')), ['a : It uses steps.b, which does not run before it']],
     ['no such step', flow(step('a', { input: { x: '=steps.zz.y' } })), ['a : It uses steps.zz, and there is no such step']],
@@ -222,5 +226,12 @@ describe('checks', () => {
 
 test('the places of a sample are paths that JSONata takes', () => {
   const sample = parseJSON('{"petname":"Gromit","a-b":{"and":1},"list":[{"x":1}]}')
-  expect(places('body', sample).map(p => p.path)).toEqual(['body', 'body.petname', 'body.`a-b`', 'body.`a-b`.`and`', 'body.list', 'body.list[0].x'])
+  expect(places('body', sample).map(p => p.path)).toEqual([
+    'body',
+    'body.petname',
+    'body.`a-b`',
+    'body.`a-b`.`and`',
+    'body.list',
+    'body.list[0].x',
+  ])
 })

@@ -18,7 +18,8 @@ const plain = /^[A-Za-z_][A-Za-z0-9_]*$/
 const reserved = new Set(['and', 'or', 'in', 'true', 'false', 'null'])
 
 /** A path with one more name. */
-export const within = (path: string, name: string) => `${path}.${plain.test(name) && !reserved.has(name) ? name : `\`${name.replaceAll('`', '')}\``}`
+export const within = (path: string, name: string) =>
+  `${path}.${plain.test(name) && !reserved.has(name) ? name : `\`${name.replaceAll('`', '')}\``}`
 
 export function short(v: unknown, most = 60): string {
   if (v === undefined) return ''

@@ -36,7 +36,15 @@ export interface SchemaField {
   fault: (v: Json) => string
 }
 
-const words: Record<string, string> = { string: 'text', integer: 'whole number', number: 'number', boolean: 'true or false', object: 'object', array: 'list', null: 'null' }
+const words: Record<string, string> = {
+  string: 'text',
+  integer: 'whole number',
+  number: 'number',
+  boolean: 'true or false',
+  object: 'object',
+  array: 'list',
+  null: 'null',
+}
 
 export const typesOf = (s: Schema): string[] => (Array.isArray(s.type) ? s.type : s.type ? [s.type] : [])
 
@@ -59,12 +67,15 @@ export function fault(s: Schema, v: Json): string {
   const types = typesOf(s)
   const is = typeOf(v)
   if (types.length > 0 && !types.includes(is) && !(is === 'integer' && types.includes('number'))) {
-    return `should be ${/^[aeiou]/.test(kindOf(s)) ? 'an' : 'a'} ${kindOf(s)}, not ${words[is] ?? is}`.replace('a text', 'text').replace('a true', 'true')
+    return `should be ${/^[aeiou]/.test(kindOf(s)) ? 'an' : 'a'} ${kindOf(s)}, not ${words[is] ?? is}`
+      .replace('a text', 'text')
+      .replace('a true', 'true')
   }
   if (s.enum && !s.enum.includes(v)) return `should be one of ${s.enum.map(String).join(', ')}`
   if (typeof v === 'string') {
     if (s.minLength && v.length < s.minLength) return 'is required'
-    if (s.pattern && !new RegExp(s.pattern, 'u').test(v)) return `should be ${s.description ?? s.examples?.map(String).join(', ') ?? 'of another form'}`
+    if (s.pattern && !new RegExp(s.pattern, 'u').test(v))
+      return `should be ${s.description ?? s.examples?.map(String).join(', ') ?? 'of another form'}`
   }
   if (typeof v === 'number') {
     if (s.minimum !== undefined && v < s.minimum) return `should be at least ${s.minimum}`
@@ -74,7 +85,10 @@ export function fault(s: Schema, v: Json): string {
 }
 
 const spoken = (name: string) => {
-  const words = name.replace(/[_-]+/g, ' ').replace(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase()
+  const words = name
+    .replace(/[_-]+/g, ' ')
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 

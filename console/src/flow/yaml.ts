@@ -61,7 +61,8 @@ export function fromYAML(text: string): FlowDocument {
     if (node === null || node === undefined) return null
     if (isScalar(node)) {
       const v = node.value
-      if (typeof v === 'number') return node.source && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(node.source) ? numberOf(node.source) : v
+      if (typeof v === 'number')
+        return node.source && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(node.source) ? numberOf(node.source) : v
       return v as Json
     }
     if (isAlias(node)) {
@@ -72,11 +73,17 @@ export function fromYAML(text: string): FlowDocument {
   }
   const doc = value(parsed.contents)
 
-  if (doc === null || typeof doc !== 'object' || Array.isArray(doc) || doc instanceof Exact) return wrong('this is no flow: it has the fields kind, trigger and steps')
+  if (doc === null || typeof doc !== 'object' || Array.isArray(doc) || doc instanceof Exact)
+    return wrong('this is no flow: it has the fields kind, trigger and steps')
   const flow = doc as Record<string, Json>
   if (flow.kind !== 'Flow') return wrong('the first line says kind: Flow')
   const trigger = flow.trigger
-  if (trigger === null || typeof trigger !== 'object' || Array.isArray(trigger) || typeof (trigger as Record<string, Json>).uses !== 'string')
+  if (
+    trigger === null ||
+    typeof trigger !== 'object' ||
+    Array.isArray(trigger) ||
+    typeof (trigger as Record<string, Json>).uses !== 'string'
+  )
     return wrong('the trigger is missing: trigger: {uses: webhook/receive}')
   if (!Array.isArray(flow.steps)) return wrong('the list of steps is missing: steps: []')
   const seen = new Set<string>()
