@@ -24,6 +24,18 @@ const at = <P extends string>(path: P, component: ReturnType<typeof lazyRouteCom
 
 const routes = [
   at(
+    '/flows/new',
+    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
+  ),
+  at(
+    '/flows/$id/edit',
+    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
+  ),
+  at(
+    '/flows/$id',
+    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
+  ),
+  at(
     '/flows',
     lazyRouteComponent(() => import('../flows/list.tsx'), 'FlowList'),
   ),

@@ -1,0 +1,46 @@
+import { accessible, expect, picture, test } from './sluice.ts'
+
+test('the tutorial, from an empty designer to three executions', async ({ page, sluice }) => {
+  await page.goto(sluice.url)
+  await page.getByRole('button', { name: 'Main menu' }).click()
+  await page.getByRole('navigation', { name: 'Main menu' }).getByRole('link', { name: 'Flows' }).click()
+  await page.getByRole('button', { name: 'Add New Flow' }).first().click()
+  await page.getByLabel('Search components').fill('webhook')
+  await page.getByRole('button', { name: 'Choose Webhook' }).click()
+  await page.getByRole('button', { name: 'Create new credentials' }).click()
+  await page.getByLabel('Type').selectOption({ label: 'No Auth' })
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('button', { name: 'Add sample manually' }).click()
+  await page.getByLabel('Sample').fill('{"petname": "Gromit", "petstatus": "Sold"}')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('button', { name: 'Finish step' }).click()
+  await page.getByLabel('Search components').fill('petstore')
+  await page.getByRole('button', { name: 'Choose Petstore API' }).click()
+  await page.getByRole('button', { name: 'Create new credentials' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Account name').fill('Pets')
+  await dialog.getByRole('textbox', { name: 'API key' }).fill(sluice.apiKey)
+  await dialog.getByLabel('Base URL').fill(sluice.petstore)
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await page.getByLabel('Value for Name').selectOption('=body.petname')
+  await page.getByLabel('Value for Status').selectOption('=body.petstatus')
+  await accessible(page, 'the mapping')
+  await picture(page, 'mapping')
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByRole('button', { name: 'Retrieve sample' }).click()
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByRole('button', { name: 'Publish Draft' }).click()
+  await page.getByRole('button', { name: 'Start', exact: true }).click()
+  await expect(page.getByRole('button', { name: 'Copy URL' })).toBeVisible()
+  await accessible(page, 'a live flow')
+  await picture(page, 'live')
+  const flow = page.url().split('/').at(-2)!
+  for (let i = 0; i < 3; i++) await sluice.hook(flow, { petname: 'Gromit', petstatus: 'Sold' })
+  await expect
+    .poll(
+      async () =>
+        (await sluice.api<{ items: { status: string }[] }>('GET', `/executions?flow=${flow}`)).items.filter(x => x.status === 'succeeded')
+          .length,
+    )
+    .toBe(3)
+})

@@ -1,0 +1,317 @@
+import { useState } from 'react'
+import { exact } from '../api/client.ts'
+import { CredentialDialog } from '../credentials/dialog.tsx'
+import { useCredentials } from '../credentials/queries.ts'
+import type { Wrong } from '../flow/check.ts'
+import type { Step } from '../flow/document.ts'
+import { setAt, setInput, setStep } from '../flow/edit.ts'
+import { type Json, parseJSON, printJSON } from '../flow/exact.ts'
+import { TRIGGER, upstream } from '../flow/graph.ts'
+import { places } from '../flow/paths.ts'
+import { schemaFields } from '../flow/schema.ts'
+import { PayloadTree } from '../payload/tree.tsx'
+import { Button } from '../ui/button.tsx'
+import { Select, TextArea, TextField } from '../ui/field.tsx'
+import { tellError } from '../ui/toast.tsx'
+import { type Connector, connectorOf, findComponent } from './components.ts'
+import type { Draft } from './draft.ts'
+
+type Stage = 'credential' | 'input' | 'sample' | 'summary'
+
+/** Sets a step up: credential, mapping, sample, summary. */
+export function StepPanel(p: { draft: Draft; at: string; connectors: Connector[]; wrong: Wrong[]; onFinish: () => void }) {
+  const { draft, at, connectors, wrong, onFinish } = p
+  const doc = draft.doc
+  const trigger = at === TRIGGER
+  const step: Step = trigger ? { ...doc.trigger, id: TRIGGER } : doc.steps.find(s => s.id === at)!
+  const connector = connectors.find(c => c.name === connectorOf(step.uses))
+  const component = findComponent(connectors, step.uses)
+  const stages = (['credential', 'input', 'sample', 'summary'] as Stage[]).filter(
+    s => !(s === 'input' && trigger) && !(s === 'credential' && !connector?.credentials.length),
+  )
+  const [stage, setStage] = useState<Stage>(() => (draft.get().open.includes(at) ? stages[0]! : 'summary'))
+  const [dialog, setDialog] = useState(false)
+  const credentials = useCredentials()
+  const go = (to: Stage) => {
+    if (to === 'summary') draft.finish(at)
+    setStage(to)
+  }
+  const next = () => go(stages[stages.indexOf(stage) + 1] ?? 'summary')
+  const mine = credentials.data?.filter(c => c.uses === connector?.name) ?? []
+  const siblings = connector?.components.filter(c => c.trigger === trigger) ?? []
+  return (
+    <div className="flex max-w-2xl flex-col gap-4">
+      <h2 className="font-semibold text-lg">{step.name || component?.title || step.uses}</h2>
+      <nav aria-label="Stages" className="flex flex-wrap gap-1">
+        {stages.map(s => (
+          <Button
+            key={s}
+            small
+            look={s === stage ? 'plain' : 'quiet'}
+            aria-current={s === stage ? 'step' : undefined}
+            onClick={() => go(s)}
+          >
+            {{ credential: 'Credential', input: 'Mapping', sample: 'Sample', summary: 'Summary' }[s]}
+          </Button>
+        ))}
+      </nav>
+      {siblings.length > 1 && !trigger && (
+        <Select label="Action" value={step.uses} onChange={e => draft.edit('Change action', setStep(at, 'uses', e.target.value))}>
+          {siblings.map(c => (
+            <option key={c.name} value={c.name}>
+              {c.title}
+            </option>
+          ))}
+        </Select>
+      )}
+      {stage === 'credential' && (
+        <>
+          <Select
+            label="Credential"
+            value={step.credential ?? ''}
+            onChange={e => draft.edit('Choose credential', setAt(at, 'credential', e.target.value || undefined))}
+          >
+            <option value="">{component?.needsCredential ? 'Choose one' : 'None'}</option>
+            {mine.map(c => (
+              <option key={c.id} value={c.id}>
+                {c.name || c.id}
+              </option>
+            ))}
+          </Select>
+          <div className="flex gap-2">
+            <Button onClick={() => setDialog(true)}>Create new credentials</Button>
+            <Button look="primary" disabled={component?.needsCredential && !step.credential} onClick={next}>
+              Continue
+            </Button>
+          </div>
+          {dialog && connector && (
+            <CredentialDialog
+              uses={connector.name}
+              onClose={() => setDialog(false)}
+              onDone={c => {
+                draft.edit('Choose credential', setAt(at, 'credential', c.id))
+                setDialog(false)
+                next()
+              }}
+            />
+          )}
+        </>
+      )}
+      {stage === 'input' && <Mapping draft={draft} step={step} connectors={connectors} wrong={wrong} next={next} />}
+      {stage === 'sample' &&
+        (trigger ? (
+          <TriggerSample draft={draft} sample={step.sample} next={next} />
+        ) : (
+          <Retrieve draft={draft} step={step} effect={component?.effect} next={next} />
+        ))}
+      {stage === 'summary' && (
+        <>
+          <TextField
+            label="Step name"
+            value={step.name ?? ''}
+            placeholder={component?.title}
+            onChange={e => draft.edit('Rename', setAt(at, 'name', e.target.value), true)}
+          />
+          <TextArea
+            label="Note"
+            value={step.note ?? ''}
+            rows={3}
+            onChange={e => draft.edit('Note', setAt(at, 'note', e.target.value), true)}
+          />
+          <div>
+            <Button
+              look="primary"
+              onClick={() => {
+                draft.finish(at)
+                onFinish()
+              }}
+            >
+              Finish step
+            </Button>
+          </div>
+        </>
+      )}
+    </div>
+  )
+}
+
+function TriggerSample({ draft, sample, next }: { draft: Draft; sample?: Json; next: () => void }) {
+  const [text, setText] = useState<string | null>(sample === undefined ? null : printJSON(sample, 2))
+  let fault = ''
+  let value: Json = null
+  try {
+    if (text !== null) value = parseJSON(text)
+  } catch (e) {
+    const j = e as { line: number; column: number; message: string }
+    fault = `Line ${j.line}, column ${j.column}: ${j.message}`
+  }
+  if (text === null)
+    return (
+      <div className="flex flex-wrap gap-2">
+        <Button look="primary" onClick={() => setText('')}>
+          Add sample manually
+        </Button>
+        <Button onClick={() => setText(printJSON({ id: 1, name: 'Example', status: 'new' }, 2))}>Generate sample</Button>
+        <Button look="quiet" onClick={next}>
+          Skip
+        </Button>
+      </div>
+    )
+  return (
+    <>
+      <TextArea
+        label="Sample"
+        rows={9}
+        className="font-mono"
+        value={text}
+        error={text.trim() ? fault : ''}
+        hint="JSON, as senders will send it"
+        onChange={e => setText(e.target.value)}
+      />
+      <div>
+        <Button
+          look="primary"
+          disabled={fault !== ''}
+          onClick={() => {
+            draft.edit('Sample', setAt(TRIGGER, 'sample', value))
+            next()
+          }}
+        >
+          Save
+        </Button>
+      </div>
+    </>
+  )
+}
+
+function Mapping({
+  draft,
+  step,
+  connectors,
+  wrong,
+  next,
+}: {
+  draft: Draft
+  step: Step
+  connectors: Connector[]
+  wrong: Wrong[]
+  next: () => void
+}) {
+  const doc = draft.doc
+  const fields = schemaFields(findComponent(connectors, step.uses)?.input)
+  const whole = typeof step.input === 'string' || fields.length === 0
+  const offered = [
+    ...(doc.trigger.sample === undefined ? [] : places('body', doc.trigger.sample)),
+    ...upstream(doc, step.id).flatMap(id => {
+      const before = doc.steps.find(s => s.id === id)
+      const sample = before?.sample ?? (before && findComponent(connectors, before.uses)?.sample)
+      return sample === undefined ? [] : places(/^[A-Za-z_]\w*$/.test(id) ? `steps.${id}` : `steps.\`${id}\``, sample)
+    }),
+  ]
+  const input = typeof step.input === 'object' ? step.input : {}
+  const mine = wrong.filter(w => w.at === step.id && w.field !== 'credential')
+  return (
+    <>
+      {whole ? (
+        <TextArea
+          label="Expression for the whole input"
+          className="font-mono"
+          rows={6}
+          value={typeof step.input === 'string' ? step.input.slice(1) : ''}
+          onChange={e => draft.edit('Map', setStep(step.id, 'input', `=${e.target.value}`), true)}
+        />
+      ) : (
+        fields.map(f => {
+          const v = input[f.name]
+          const shown = v === undefined ? '' : typeof v === 'string' ? v : printJSON(v)
+          return (
+            <div key={f.name} className="grid items-start gap-2 sm:grid-cols-2">
+              <TextField
+                label={f.title}
+                required={f.required}
+                value={shown}
+                hint={f.about ?? f.kind}
+                error={v === undefined ? '' : mine.find(w => w.field === f.name)?.message}
+                onChange={e => draft.edit(`Map ${f.title}`, setInput(step.id, f.name, typed(e.target.value, f.kind)), true)}
+              />
+              <Select
+                label={`Value for ${f.title}`}
+                value={shown}
+                onChange={e => draft.edit(`Map ${f.title}`, setInput(step.id, f.name, e.target.value || undefined))}
+              >
+                <option value="">From the sample…</option>
+                {offered.map(o => (
+                  <option key={o.path} value={`=${o.path}`}>
+                    {o.path} ({o.shown})
+                  </option>
+                ))}
+                {shown && !offered.some(o => `=${o.path}` === shown) && <option value={shown}>{shown}</option>}
+              </Select>
+            </div>
+          )
+        })
+      )}
+      <div className="flex gap-2">
+        <Button look="primary" disabled={mine.length > 0} onClick={next}>
+          Continue
+        </Button>
+        {fields.length > 0 && !whole && (
+          <Button look="quiet" onClick={() => draft.edit('One expression', setStep(step.id, 'input', '={}'))}>
+            One expression for all
+          </Button>
+        )}
+      </div>
+    </>
+  )
+}
+
+function typed(text: string, kind: string): Json | undefined {
+  if (text === '') return undefined
+  if (text.startsWith('=') || kind.includes('text')) return text
+  try {
+    return parseJSON(text)
+  } catch {
+    return text
+  }
+}
+
+function Retrieve({ draft, step, effect, next }: { draft: Draft; step: Step; effect?: string; next: () => void }) {
+  const [busy, setBusy] = useState(false)
+  const run = async () => {
+    setBusy(true)
+    try {
+      await draft.save()
+      const { data } = await exact<{ output?: Json; error?: { message: string } }>('POST', '/try', {
+        body: { flow: draft.get().flow?.id, step: step.id },
+      })
+      if (data.error) throw new Error(data.error.message)
+      draft.edit('Sample', setStep(step.id, 'sample', data.output ?? null))
+    } catch (e) {
+      tellError(e)
+    }
+    setBusy(false)
+  }
+  return (
+    <>
+      <p className="text-ink-2">
+        This really runs the step once with the sample
+        {effect === 'pure' ? '; it changes nothing elsewhere.' : ', and may change something in the other system.'}
+      </p>
+      <div className="flex gap-2">
+        <Button look={step.sample === undefined ? 'primary' : 'plain'} busy={busy} onClick={() => void run()}>
+          Retrieve sample
+        </Button>
+        {step.sample === undefined ? (
+          <Button look="quiet" onClick={next}>
+            Skip
+          </Button>
+        ) : (
+          <Button look="primary" onClick={next}>
+            Continue
+          </Button>
+        )}
+      </div>
+      {step.sample !== undefined && <PayloadTree value={step.sample} name="Sample" />}
+    </>
+  )
+}
