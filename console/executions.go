@@ -216,7 +216,7 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
-	x, err := c.execution(ctx, id)
+	x, err := c.appeared(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +238,29 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 		return nil, err
 	}
 	return out, nil
+}
+
+// appearing is how long an execution is waited for whose hook was accepted just
+// now: whoever asks by the ID that the edge answered, or that a live stream
+// named, is ahead of the run log's writer.
+const appearing = 3 * time.Second
+
+// appeared is execution, with patience for one that the run log is about to have.
+func (c *Console) appeared(ctx context.Context, id schemas.ExecutionID) (*Execution, error) {
+	for {
+		x, err := c.execution(ctx, id)
+		if p, ok := errors.AsType[*Problem](err); !ok || p.Status != http.StatusNotFound {
+			return x, err
+		}
+		if age := time.Since(id.Time()); age < -appearing || age > appearing {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // execution reads an execution's row; 404 when the run log has none.

@@ -1,32 +1,37 @@
-import { accessible, expect, picture, test } from './sluice.ts'
+import { accessible, expect, picture, Sluice, test } from './sluice.ts'
 
-test('three requests: the dashboard counts them on each step, and the run log leads to what happened', async ({ page, sluice }) => {
-  await page.goto(sluice.url)
-  await expect(page.getByRole('heading', { level: 1, name: 'Dashboard' })).toBeVisible()
-  for (let i = 0; i < 3; i++) await sluice.hook('pets', { petname: 'Gromit', petstatus: 'Sold' })
-  const counts = page.getByTestId('step-count')
-  await expect(counts.first()).toHaveText('3')
-  await expect(counts.last()).toHaveText('3')
-  await picture(page, 'dashboard')
-  await accessible(page, 'the dashboard')
+test('three requests: the dashboard counts them on each step, and the run log leads to what happened', async ({ page }) => {
+  const sluice = await Sluice.make() // of its own: it counts all that was sent
+  try {
+    await page.goto(sluice.url)
+    await expect(page.getByRole('heading', { level: 1, name: 'Dashboard' })).toBeVisible()
+    for (let i = 0; i < 3; i++) await sluice.hook('pets', { petname: 'Gromit', petstatus: 'Sold' })
+    const counts = page.getByTestId('step-count')
+    await expect(counts.first()).toHaveText('3')
+    await expect(counts.last()).toHaveText('3')
+    await picture(page, 'dashboard')
+    await accessible(page, 'the dashboard')
 
-  await page.goto(`${sluice.url}/executions?flow=pets`)
-  const rows = page.locator('[data-row]')
-  await expect(rows).toHaveCount(3)
-  await picture(page, 'run-log')
-  await accessible(page, 'the run log')
+    await page.goto(`${sluice.url}/executions?flow=pets`)
+    const rows = page.locator('[data-row]')
+    await expect(rows).toHaveCount(3)
+    await picture(page, 'run-log')
+    await accessible(page, 'the run log')
 
-  // A new one arrives by itself, within a second.
-  await expect(page.getByText('Live', { exact: true })).toBeVisible()
-  const begin = Date.now()
-  await sluice.hook('pets', { petname: '<img src=x onerror=alert(1)>', petstatus: 'Sold' })
-  await expect(rows).toHaveCount(4)
-  expect(Date.now() - begin).toBeLessThan(1000)
+    // A new one arrives by itself, within a second.
+    await expect(page.getByText('Live', { exact: true })).toBeVisible()
+    const begin = Date.now()
+    await sluice.hook('pets', { petname: '<img src=x onerror=alert(1)>', petstatus: 'Sold' })
+    await expect(rows).toHaveCount(4)
+    expect(Date.now() - begin).toBeLessThan(1000)
 
-  await rows.first().getByRole('link').click()
-  await expect(page.getByText('Succeeded').first()).toBeVisible()
-  await page.getByRole('button', { name: /^Webhook/ }).click()
-  await expect(page.getByRole('tree', { name: 'body' })).toContainText('<img src=x onerror=alert(1)>')
-  await picture(page, 'execution')
-  await accessible(page, 'an execution')
+    await rows.first().getByRole('link').click()
+    await expect(page.getByText('Succeeded').first()).toBeVisible()
+    await page.getByRole('button', { name: /^Webhook/ }).click()
+    await expect(page.getByRole('tree', { name: 'body' })).toContainText('<img src=x onerror=alert(1)>')
+    await picture(page, 'execution')
+    await accessible(page, 'an execution')
+  } finally {
+    await sluice.close()
+  }
 })

@@ -50,9 +50,10 @@ const STEP = 'STEP_STATUS_'
 
 const open = (status?: string) => status === `${EXECUTION}WAITING` || status === `${EXECUTION}RUNNING`
 
+const ended = new Set(['SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELLED', 'FILTERED'].map(s => STEP + s))
+
 /** Whether a step will not run again. */
-const settled = (s?: FoldedStep) =>
-  s !== undefined && s.status !== '' && s.status !== `${STEP}UNSPECIFIED` && s.status !== `${STEP}RETRYING`
+const settled = (s?: FoldedStep) => s !== undefined && ended.has(s.status)
 
 /** The execution after an event; the very same one when the event says nothing new. */
 export function fold(x: Folded, e: FoldEvent): Folded {

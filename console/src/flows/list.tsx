@@ -1,20 +1,29 @@
+import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { Plus, Workflow } from 'lucide-react'
-import { Button } from '../ui/button.tsx'
-import { Empty, Loading, Page, Problem } from '../ui/page.tsx'
-import { FlowBadge } from '../ui/status.tsx'
-import { useFlows } from './queries.ts'
+import { Copy, MoreHorizontal, Pause, Play, Plus, ScrollText, Square, Trash2, Workflow } from 'lucide-react'
+import { useState } from 'react'
+import { exact } from '../api/client.ts'
+import { Button, IconButton } from '../ui/button.tsx'
+import { copyText } from '../ui/copy.tsx'
+import { Dialog } from '../ui/dialog.tsx'
+import { TextField } from '../ui/field.tsx'
+import { Menu, type MenuItem } from '../ui/menu.tsx'
+import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
+import { Badge, FlowBadge, type FlowState } from '../ui/status.tsx'
+import { tell, tellError } from '../ui/toast.tsx'
+import { type Flow, useFlows } from './queries.ts'
 
 export function FlowList() {
   const flows = useFlows()
   const navigate = useNavigate()
+  const [deleting, setDeleting] = useState<Flow>()
   const add = (
     <Button look="primary" icon={<Plus aria-hidden className="size-4" />} onClick={() => void navigate({ to: '/flows/new' as never })}>
       Add New Flow
     </Button>
   )
   return (
-    <Page title="Flows" actions={add}>
+    <Page title="Flows" about="Each takes in hooks at its own URL and runs its steps for every one of them." actions={add}>
       {flows.isPending ? (
         <Loading />
       ) : flows.isError ? (
@@ -24,14 +33,113 @@ export function FlowList() {
           A flow takes in webhooks and does something with each of them.
         </Empty>
       ) : (
-        <ul>
-          {flows.data.map(f => (
-            <li key={f.id}>
-              <Link to={`/flows/${f.id}` as never}>{f.name || f.id}</Link> <FlowBadge state={f.state} />
-            </li>
-          ))}
-        </ul>
+        <Card>
+          <ul className="divide-y divide-line">
+            {flows.data.map(f => (
+              <Row key={f.id} flow={f} onDelete={() => setDeleting(f)} />
+            ))}
+          </ul>
+        </Card>
       )}
+      {deleting && <DeleteDialog flow={deleting} onClose={() => setDeleting(undefined)} />}
     </Page>
+  )
+}
+
+type Command = 'start' | 'pause' | 'resume' | 'stop'
+
+/** What can be done with a flow as it stands. */
+const commands: Record<FlowState, { command: Command; label: string; icon: React.ReactNode }[]> = {
+  stopped: [{ command: 'start', label: 'Start', icon: <Play /> }],
+  running: [
+    { command: 'pause', label: 'Pause', icon: <Pause /> },
+    { command: 'stop', label: 'Stop', icon: <Square /> },
+  ],
+  paused: [
+    { command: 'resume', label: 'Resume', icon: <Play /> },
+    { command: 'stop', label: 'Stop', icon: <Square /> },
+  ],
+}
+
+function Row({ flow: f, onDelete }: { flow: Flow; onDelete: () => void }) {
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const name = f.name || f.id
+  const say = (command: Command) =>
+    void exact('POST', `/flows/${encodeURIComponent(f.id)}/${command}`)
+      .then(() => client.invalidateQueries({ queryKey: ['flows'] }))
+      .catch(tellError)
+  const items: (MenuItem | 'line')[] = [
+    ...(f.version > 0 ? commands[f.state].map(c => ({ label: c.label, icon: c.icon, onSelect: () => say(c.command) })) : []),
+    { label: 'Copy URL', icon: <Copy />, onSelect: () => void copyText(f.hookUrl).then(() => tell('URL copied')) },
+    {
+      label: 'Run log',
+      icon: <ScrollText />,
+      onSelect: () => void navigate({ to: `/executions?flow=${encodeURIComponent(f.id)}` as never }),
+    },
+    'line',
+    { label: 'Delete', icon: <Trash2 />, danger: true, onSelect: onDelete },
+  ]
+  return (
+    <li className="flex items-center gap-4 px-4 py-3.5 hover:bg-hover sm:px-5">
+      <span aria-hidden className="flex size-9 shrink-0 items-center justify-center rounded-xl bg-accent-soft text-accent-ink">
+        <Workflow className="size-4" />
+      </span>
+      <div className="min-w-0 flex-1">
+        <Link to={`/flows/${encodeURIComponent(f.id)}` as never} className="block truncate font-medium hover:underline">
+          {name}
+        </Link>
+        <p className="truncate text-[0.8125rem] text-ink-3">
+          {f.version > 0 ? `Version ${f.version}` : 'Never published'} · {f.steps} {f.steps === 1 ? 'step' : 'steps'} ·{' '}
+          <code className="hidden sm:inline">{f.hookUrl}</code>
+        </p>
+      </div>
+      {f.hasDraft && <Badge tone="violet">Draft</Badge>}
+      <FlowBadge state={f.state} />
+      <Menu items={items}>
+        <IconButton label={`What to do with ${name}`}>
+          <MoreHorizontal aria-hidden className="size-4" />
+        </IconButton>
+      </Menu>
+    </li>
+  )
+}
+
+function DeleteDialog({ flow, onClose }: { flow: Flow; onClose: () => void }) {
+  const [typed, setTyped] = useState('')
+  const [busy, setBusy] = useState(false)
+  const client = useQueryClient()
+  const name = flow.name || flow.id
+  return (
+    <Dialog
+      title={`Delete ${name}?`}
+      onClose={onClose}
+      actions={
+        <>
+          <Button onClick={onClose}>Keep it</Button>
+          <Button
+            look="danger"
+            busy={busy}
+            disabled={typed !== name}
+            onClick={() => {
+              setBusy(true)
+              exact('DELETE', `/flows/${encodeURIComponent(flow.id)}?${new URLSearchParams({ confirm: name })}`)
+                .then(() => {
+                  tell(`${name} is deleted`)
+                  onClose()
+                  return client.invalidateQueries({ queryKey: ['flows'] })
+                })
+                .catch(tellError)
+                .finally(() => setBusy(false))
+            }}
+          >
+            Delete
+          </Button>
+        </>
+      }
+    >
+      <p className="mb-4 text-ink-2">Its URL answers 404 from now on. What it accepted is still finished, and its history stays.</p>
+      <TextField label={`Type ${name} to confirm`} value={typed} onChange={e => setTyped(e.target.value)} autoFocus />
+    </Dialog>
   )
 }
