@@ -15,6 +15,8 @@ import { Select, TextArea, TextField } from '../ui/field.tsx'
 import { tellError } from '../ui/toast.tsx'
 import { type Connector, connectorOf, findComponent } from './components.ts'
 import type { Draft } from './draft.ts'
+import { LiveResult } from './live.tsx'
+import { TriggerSample } from './sample.tsx'
 
 type Stage = 'credential' | 'input' | 'sample' | 'summary'
 
@@ -135,55 +137,6 @@ export function StepPanel(p: { draft: Draft; at: string; connectors: Connector[]
   )
 }
 
-function TriggerSample({ draft, sample, next }: { draft: Draft; sample?: Json; next: () => void }) {
-  const [text, setText] = useState<string | null>(sample === undefined ? null : printJSON(sample, 2))
-  let fault = ''
-  let value: Json = null
-  try {
-    if (text !== null) value = parseJSON(text)
-  } catch (e) {
-    const j = e as { line: number; column: number; message: string }
-    fault = `Line ${j.line}, column ${j.column}: ${j.message}`
-  }
-  if (text === null)
-    return (
-      <div className="flex flex-wrap gap-2">
-        <Button look="primary" onClick={() => setText('')}>
-          Add sample manually
-        </Button>
-        <Button onClick={() => setText(printJSON({ id: 1, name: 'Example', status: 'new' }, 2))}>Generate sample</Button>
-        <Button look="quiet" onClick={next}>
-          Skip
-        </Button>
-      </div>
-    )
-  return (
-    <>
-      <TextArea
-        label="Sample"
-        rows={9}
-        className="font-mono"
-        value={text}
-        error={text.trim() ? fault : ''}
-        hint="JSON, as senders will send it"
-        onChange={e => setText(e.target.value)}
-      />
-      <div>
-        <Button
-          look="primary"
-          disabled={fault !== ''}
-          onClick={() => {
-            draft.edit('Sample', setAt(TRIGGER, 'sample', value))
-            next()
-          }}
-        >
-          Save
-        </Button>
-      </div>
-    </>
-  )
-}
-
 function Mapping({
   draft,
   step,
@@ -209,6 +162,16 @@ function Mapping({
     }),
   ]
   const input = typeof step.input === 'object' ? step.input : {}
+  // What expressions see: the samples, as JavaScript has them.
+  const scope = {
+    body: doc.trigger.sample,
+    steps: Object.fromEntries(
+      upstream(doc, step.id).map(id => {
+        const before = doc.steps.find(s => s.id === id)
+        return [id, before?.sample ?? (before && findComponent(connectors, before.uses)?.sample)]
+      }),
+    ),
+  }
   const mine = wrong.filter(w => w.at === step.id && w.field !== 'credential')
   return (
     <>
@@ -247,10 +210,12 @@ function Mapping({
                 ))}
                 {shown && !offered.some(o => `=${o.path}` === shown) && <option value={shown}>{shown}</option>}
               </Select>
+              {typeof v === 'string' && v.startsWith('=') && <LiveResult expression={v.slice(1)} scope={scope} />}
             </div>
           )
         })
       )}
+      {whole && typeof step.input === 'string' && <LiveResult expression={step.input.slice(1)} scope={scope} />}
       <div className="flex gap-2">
         <Button look="primary" disabled={mine.length > 0} onClick={next}>
           Continue
