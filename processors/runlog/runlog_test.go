@@ -25,7 +25,7 @@ func TestHistoryShowsWhatHappened(t *testing.T) {
 			`steps ["` + id.String() + `","pets",3,"create","Create the pet","petstore\/create-pet",0,2,"succeeded","{\"name\":\"Gromit\"}","{\"id\":12345678901234567890}","","",200,"k1","` +
 				say(at.Add(2*time.Second)) + `",2,null]`,
 			`steps ["` + id.String() + `","pets",3,"tell","","webhook\/send",0,0,"skipped","","","","",0,"","` + say(at.Add(2*time.Second)) + `",0,null]`,
-			`hooks ["` + id.String() + `","pets","` + say(at) + `","POST","\/hook\/pets\/x","a=1",{"user-agent":"curl","x-kind":"it's"},"application\/json","{\"petname\":\"Gromit\"}",null,"0af7651916cd43dd8448eb211c80319c","hooks",0,0]`,
+			`hooks ["` + id.String() + `","pets","` + say(at) + `","POST","\/hook\/pets\/x","a=1",{"user-agent":"curl","x-kind":"it's"},"application\/json","{\"petname\":\"Gromit\"}",20,"","","",null,"0af7651916cd43dd8448eb211c80319c","hooks",0,0]`,
 		}
 		if diff := cmp.Diff(want, dump(t, conn)); diff != "" {
 			t.Error(diff)
