@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -14,71 +13,20 @@ import (
 
 	"sluice/connectors/schedule"
 	"sluice/schemas"
+	"sluice/schemas/control"
 )
 
 // schedule keeps the clock whenever this process is the one to do so. A consumer group says who that is; it is not what makes
 // a time run once (two may lead for a moment): the transaction is.
 func (t *Triggers) schedule(ctx context.Context) error {
-	leading := make(chan bool, 16)
-	tell := func(lead bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-			if len(partitions[t.opts.Topics.Control()]) > 0 {
-				select {
-				case leading <- lead:
-				case <-ctx.Done():
-				}
-			}
-		}
-	}
-	client, err := kgo.NewClient(append(append([]kgo.Opt{}, t.opts.Kafka...),
-		kgo.ConsumerGroup(t.opts.Topics.Prefix+"schedule-leader"),
-		kgo.InstanceID(t.opts.Instance),
-		kgo.ConsumeTopics(t.opts.Topics.Control()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
-		kgo.SessionTimeout(10*time.Second),
-		kgo.HeartbeatInterval(2*time.Second),
-		kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(tell(true)),
-		kgo.OnPartitionsRevoked(tell(false)),
-		kgo.OnPartitionsLost(tell(false)),
-	)...)
-	if err != nil {
-		return fmt.Errorf("configuring the schedule's client: %w", err)
-	}
-	defer client.Close()
-	client.PauseFetchTopics(t.opts.Topics.Control()) // the group says who leads; the records are not needed
-	var polling sync.WaitGroup
-	polling.Go(func() {
+	return control.Lead(ctx, t.opts.Kafka, t.opts.Topics, "schedule-leader", t.opts.Instance, func(ctx context.Context) {
 		for ctx.Err() == nil {
-			client.PollFetches(ctx)
+			if err := t.lead(ctx); err != nil && ctx.Err() == nil {
+				t.log.Warn("the schedule waits and goes on", "error", err)
+				sleep(ctx, again)
+			}
 		}
 	})
-	defer polling.Wait()
-
-	stop := func() {}
-	defer func() { stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case lead := <-leading:
-			stop()
-			stop = func() {}
-			if lead {
-				leadCtx, cancel := context.WithCancel(ctx)
-				var led sync.WaitGroup
-				led.Go(func() {
-					for leadCtx.Err() == nil {
-						if err := t.lead(leadCtx); err != nil && leadCtx.Err() == nil {
-							t.log.Warn("the schedule waits and goes on", "error", err)
-							sleep(leadCtx, again)
-						}
-					}
-				})
-				stop = func() { cancel(); led.Wait() }
-			}
-		}
-	}
 }
 
 // lead appends what is due, until ctx ends or this process no longer leads.
