@@ -439,8 +439,19 @@ func TestAFlowCountsWhatEachStepDid(t *testing.T) {
 	a := h.must(200, "GET", "/api/v1/flows/pets/stats", "")
 	equal(t, "hooks", a.json(t, "hooks"), 3)
 	equal(t, "executions", a.json(t, "executions"), "map[succeeded:3]")
-	equal(t, "steps", a.json(t, "steps"), "[map[attempts:0 executions:map[skipped:3] meanMs:0 step:handle] map[attempts:6 executions:map[succeeded:3] meanMs:15 step:shape]]")
-	equal(t, "the last half minute", h.must(200, "GET", "/api/v1/flows/pets/stats?since=30s", "").json(t, "hooks"), 1)
+	p50, p95 := fmt.Sprint(a.json(t, "steps", 1, "latencyMs", "p50")), fmt.Sprint(a.json(t, "steps", 1, "latencyMs", "p95"))
+	equal(t, "steps", a.json(t, "steps"), "[map[attempts:0 executions:map[skipped:3] latencyMs:map[count:0 p50:0 p95:0 p99:0] step:handle] "+
+		"map[attempts:6 executions:map[succeeded:3] latencyMs:map[count:6 p50:"+p50+" p95:"+p95+" p99:"+p95+"] step:shape]]")
+	equal(t, "the last seconds", h.must(200, "GET", "/api/v1/flows/pets/stats?since="+h.at.Format(time.RFC3339Nano), "").json(t, "hooks"), 1)
+	open := h.execution(2*time.Hour, "pets", "waiting", "", "", "")
+	h.insert("runlog_steps", "execution_id, flow, step, attempt, status, started_at, duration_ms",
+		[]any{open.String(), "pets", "shape", uint32(1), "succeeded", h.at, 10.0},
+		[]any{open.String(), "pets", "after", uint32(1), "retrying", h.at, 10.0},
+		[]any{open.String(), "pets", "after", uint32(2), "retrying", h.at, 10.0})
+	a = h.must(200, "GET", "/api/v1/flows/pets/stats?since=1h", "")
+	equal(t, "what is open, whenever it came", a.json(t, "open"), "map[running:0 waiting:1]")
+	equal(t, "hooks of the last hour", a.json(t, "hooks"), 3)
+	equal(t, "what stands at a step now", a.json(t, "steps", 2, "executions"), "map[retrying:1]")
 	h.must(404, "GET", "/api/v1/flows/nothing/stats", "")
 	h.must(400, "GET", "/api/v1/flows/pets/stats?since=yesterday", "")
 }

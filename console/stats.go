@@ -109,9 +109,7 @@ func (c *Console) countExecutions(ctx context.Context, stats *Stats, flows map[s
 	if err != nil {
 		return err
 	}
-	if stats.LatencyMs.Count > 0 && len(quantiles) == 3 {
-		stats.LatencyMs.P50, stats.LatencyMs.P95, stats.LatencyMs.P99 = quantiles[0], quantiles[1], quantiles[2]
-	}
+	stats.LatencyMs.take(quantiles)
 	return nil
 }
 
