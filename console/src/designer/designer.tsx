@@ -16,6 +16,7 @@ import { tell, tellError } from '../ui/toast.tsx'
 import { Chooser } from './chooser.tsx'
 import { findComponent, useConnectors } from './components.ts'
 import { Draft } from './draft.ts'
+import { DraftNotice } from './notice.tsx'
 import { StepPanel } from './step.tsx'
 
 export function Designer() {
@@ -132,26 +133,7 @@ function Editing({ draft }: { draft: Draft }) {
         )}
       </TopBar>
       <section aria-label="Steps" className="flex shrink-0 flex-col gap-3 lg:w-80">
-        {saving.is === 'refused' && <Problem error={saving.error} />}
-        {saving.is === 'conflict' && (
-          <Card className="flex flex-col gap-2 border-warn p-4">
-            <h2 className="font-semibold">Somebody else changed this draft</h2>
-            <p className="text-ink-2">
-              {saving.changes.length} changes of theirs, {draft.own().length} of yours. Whatever you choose, Undo brings the other back.
-            </p>
-            <div className="flex flex-wrap gap-2">
-              <Button small look="primary" onClick={() => draft.resolve('both')}>
-                Keep both
-              </Button>
-              <Button small onClick={() => draft.resolve('mine')}>
-                Keep mine
-              </Button>
-              <Button small onClick={() => draft.resolve('theirs')}>
-                Take theirs
-              </Button>
-            </div>
-          </Card>
-        )}
+        <DraftNotice draft={draft} />
         {steps.map(s => {
           const faults = wrong.filter(w => w.at === s.id)
           return (
