@@ -22,18 +22,32 @@ const root = createRootRoute({
 const at = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
   createRoute({ getParentRoute: () => root, path, component: component as never })
 
+// One draft is open in all of its tabs: they are children of the designer, which stays.
+const designer = createRoute({
+  getParentRoute: () => root,
+  id: 'designer',
+  component: lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
+})
+const tab = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
+  createRoute({ getParentRoute: () => designer, path, component: component as never })
+const canvas = lazyRouteComponent(() => import('../designer/canvas.tsx'), 'Canvas')
+const tabs = [
+  tab('/flows/$id', canvas),
+  tab('/flows/$id/edit', canvas),
+  tab(
+    '/flows/$id/yaml',
+    lazyRouteComponent(() => import('../designer/yaml.tsx'), 'YamlView'),
+  ),
+  tab(
+    '/flows/$id/versions',
+    lazyRouteComponent(() => import('../versions/list.tsx'), 'VersionList'),
+  ),
+]
+
 const routes = [
   at(
     '/flows/new',
-    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
-  ),
-  at(
-    '/flows/$id/edit',
-    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
-  ),
-  at(
-    '/flows/$id',
-    lazyRouteComponent(() => import('../designer/designer.tsx'), 'Designer'),
+    lazyRouteComponent(() => import('../designer/start.tsx'), 'NewFlow'),
   ),
   at(
     '/flows',
@@ -87,7 +101,7 @@ const routes = [
 
 // Search parameters are text, and stay as they were written: 1e5 is no number.
 export const router = createRouter({
-  routeTree: root.addChildren(routes),
+  routeTree: root.addChildren([designer.addChildren(tabs), ...routes]),
   defaultPreload: 'intent',
   scrollRestoration: false,
   parseSearch: s => Object.fromEntries(new URLSearchParams(s)),

@@ -39,7 +39,7 @@ export function Shell() {
         </IconButton>
         <Link to="/" className="mr-1 flex items-center gap-2 rounded-lg px-1.5 py-1 font-semibold tracking-tight text-ink">
           <img src="/icon.svg" alt="" className="size-6" />
-          Sluice
+          <span className="sr-only sm:not-sr-only">Sluice</span>
         </Link>
         {/* A screen that wants it puts its own bar here (app/topbar.tsx). */}
         <div id="topbar" className="flex min-w-0 flex-1 items-center gap-2" />

@@ -1,6 +1,7 @@
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { exact } from '../api/client.ts'
 import type { Json } from '../flow/exact.ts'
+import type { Schema } from '../flow/schema.ts'
 
 export type Effect = 'pure' | 'idempotent' | 'keyed' | 'neither'
 
@@ -12,8 +13,10 @@ export interface Component {
   trigger: boolean
   effect: Effect
   needsCredential: boolean
-  input?: Json
-  output?: Json
+  input?: Schema
+  output?: Schema
+  /** An output as it may be. */
+  sample?: Json
 }
 
 /** One way to prove who one is to a system. */

@@ -1,43 +1,6 @@
-import { queryOptions, useQuery } from '@tanstack/react-query'
-import { exact } from '../api/client.ts'
-import type { Json } from '../flow/exact.ts'
-import type { Schema } from '../flow/schema.ts'
+import { type Component, type Connector, useConnectors } from '../components/queries.ts'
 
-export interface Component {
-  name: string
-  title: string
-  summary?: string
-  trigger: boolean
-  effect: 'pure' | 'idempotent' | 'keyed' | 'neither'
-  needsCredential: boolean
-  input?: Schema
-  output?: Schema
-  sample?: Json
-}
-
-export interface CredentialType {
-  name: string
-  title: string
-  summary?: string
-  schema: Schema
-  verifiable: boolean
-  oauth?: { grant: string }
-}
-
-export interface Connector {
-  name: string
-  title: string
-  summary?: string
-  credentials: CredentialType[]
-  components: Component[]
-}
-
-export const connectorsQuery = queryOptions({
-  queryKey: ['components'],
-  queryFn: async ({ signal }) => (await exact<{ items: Connector[] }>('GET', '/components', { signal })).data.items,
-  staleTime: 60_000,
-})
-export const useConnectors = () => useQuery(connectorsQuery)
+export { type Component, type Connector, useConnectors }
 
 export const connectorOf = (component: string) => component.split('/')[0]!
 

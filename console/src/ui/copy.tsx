@@ -18,7 +18,7 @@ export async function copyText(text: string): Promise<void> {
 }
 
 /** Copies text, and shows for a moment that it did. With a label it is a full button. */
-export function CopyButton({ text, name, label }: { text: string | (() => string); name: string; label?: string }) {
+export function CopyButton({ text, name, label, small }: { text: string | (() => string); name: string; label?: string; small?: boolean }) {
   const [done, setDone] = useState(false)
   useEffect(() => {
     if (!done) return
@@ -33,7 +33,7 @@ export function CopyButton({ text, name, label }: { text: string | (() => string
   }
   const icon = done ? <Check aria-hidden className="size-4 text-good" /> : <Copy aria-hidden className="size-4" />
   return label ? (
-    <Button onClick={copy} icon={icon}>
+    <Button small={small} onClick={copy} icon={icon}>
       {label}
     </Button>
   ) : (
