@@ -114,6 +114,7 @@ type process struct {
 	edge       *ingest.Edge
 	instance   string
 	seal       *schemas.Seal
+	keys       *schemas.Keys
 	migrated   bool // the run log's tables are there
 	listeners  map[string]net.Listener
 }
@@ -206,10 +207,13 @@ func (p *process) connect(ctx context.Context) error {
 	if p.seal, err = schemas.NewSeal(c.SecretKey); err != nil {
 		return err
 	}
+	if p.keys, err = schemas.NewKeys(c.SecretKey); err != nil {
+		return err
+	}
 	if p.components, err = all.New(); err != nil {
 		return fmt.Errorf("checking the connectors: %w", err)
 	}
-	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Logger: p.log, Connectors: p.extend})
+	p.control = control.New(control.Options{Topics: c.topics(), Kafka: p.kafka, Cipher: cipher, Keys: p.keys, Logger: p.log, Connectors: p.extend})
 	if p.blobs, err = c.blobs(); err != nil {
 		return err
 	}
@@ -303,7 +307,7 @@ func (p *process) stages() ([]stage, error) {
 	if p.has("run") {
 		stages = append(stages, stage{name: "triggers", run: trigger.New(trigger.Options{
 			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Partitions: p.partitions, Catalog: p.control,
-			Components: p.components, Env: p.env, OAuth: p.oauth, Logger: p.log,
+			Components: p.components, Env: p.env, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
 		}).Run})
 	}
 	if p.has("replay") {
@@ -335,7 +339,7 @@ func (p *process) stages() ([]stage, error) {
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Blobs: p.blobs, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Registerer: p.registry, Rejected: p.rejected(), Logger: p.log,
-			Tokens: p.tokens, Seal: p.seal, Envelope: run.Envelope, Edge: acceptor{accepting},
+			Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Envelope: run.Envelope, Edge: acceptor{accepting},
 		})
 		stages = append(stages, stage{name: "alerts", run: alerts.New(alerts.Options{
 			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, SQL: sql, Components: p.components, Env: p.env, Logger: p.log,
@@ -356,7 +360,7 @@ func (p *process) edgeOptions(registerer prometheus.Registerer) ingest.Options {
 	c := p.config
 	return ingest.Options{
 		Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal, Blobs: p.blobs,
+		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Blobs: p.blobs,
 	}
 }
 
@@ -381,7 +385,7 @@ func (p *process) runnerOptions() run.Options {
 	return run.Options{
 		Callbacks: p.callbacks(),
 		Kafka:     p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
-		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Logger: p.log,
+		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
 }
@@ -397,7 +401,7 @@ func (p *process) replays() ([]stage, error) {
 	lane.Registry = prometheus.WrapRegistererWith(prometheus.Labels{"lane": "replays"}, p.registry)
 	driver := replay.New(replay.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
-		Components: p.components, Logger: p.log,
+		Components: p.components, Keys: p.keys, Logger: p.log,
 		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
 			s, err := run.NewSimulator(flow, v, p.components, p.mapping, p.callbacks())
 			if err != nil {
@@ -453,7 +457,7 @@ func (p *process) writeHistory(ctx context.Context) error {
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
-		Logger: p.log, Registerer: p.registry, Retention: p.retention,
+		Logger: p.log, Registerer: p.registry, Retention: p.retention, Keys: p.keys,
 	}
 }
 

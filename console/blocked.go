@@ -12,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/protobuf/proto"
 
 	"sluice/schemas"
 	"sluice/schemas/records"
@@ -67,9 +66,12 @@ func (c *Console) blocked(ctx context.Context, in *blockedInput) (*blockedOutput
 	}
 	open := map[string]*records.Execution{}
 	err = schemas.ReadPartition(ctx, c.producer, topic, partition, 0, end, func(r *kgo.Record) bool {
-		x := &records.Execution{}
 		delete(open, string(r.Key))
-		if r.Value != nil && proto.Unmarshal(r.Value, x) == nil && x.FlowId == in.ID && len(x.OrderKey) > 0 {
+		if r.Value == nil {
+			return true
+		}
+		x, err := c.opts.Keys.OpenState(ctx, r.Value)
+		if err == nil && x.FlowId == in.ID && len(x.OrderKey) > 0 {
 			open[string(r.Key)] = x
 		}
 		return true

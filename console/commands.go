@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -126,6 +127,31 @@ func (c *Console) cancel(ctx context.Context, in *executionInput) (*commandOutpu
 
 func isOpen(status string) bool { return status == "waiting" || status == "running" }
 
+// sealCommand seals what a command brings: a hook of an erasable flow under a
+// key of its own, what is for an execution under that one's.
+func (c *Console) sealCommand(ctx context.Context, h *schemas.Hook) (*schemas.Hook, error) {
+	f := c.opts.Control.Flow(h.Flow)
+	if f == nil || !f.Erasable() || h.Kind == schemas.KindCancel {
+		return h, nil
+	}
+	var err error
+	if h.Kind == schemas.KindHook {
+		h.Key, err = c.opts.Keys.New(ctx)
+	} else {
+		err = c.opts.ClickHouse.QueryRow(ctx, "SELECT max(sealed_key) FROM runlog_hooks WHERE id = ?", uuid.UUID(h.ID)).Scan(&h.Key)
+		if err != nil {
+			return nil, c.storeError(err)
+		}
+	}
+	if err == nil {
+		h, err = c.opts.Keys.SealHook(h)
+	}
+	if err != nil {
+		return nil, problem(http.StatusServiceUnavailable, "try again", "sealing what is sent to the runner: %v", err)
+	}
+	return h, nil
+}
+
 // command appends a record to the partition of its execution's owner, and
 // returns once Kafka has it.
 func (c *Console) command(ctx context.Context, name string, h *schemas.Hook) error {
@@ -135,6 +161,10 @@ func (c *Console) command(ctx context.Context, name string, h *schemas.Hook) err
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	h.TraceParent = carrier.Get("traceparent")
 	h.Control = c.opts.Control.Offset()
+	h, err := c.sealCommand(ctx, h)
+	if err != nil {
+		return err
+	}
 	record, err := h.Record()
 	if err != nil {
 		return problem(http.StatusInternalServerError, "", "%s: %v", name, err)

@@ -91,6 +91,8 @@ type Options struct {
 	// what the edge keeps of requests that are no hooks. Nil: there are none.
 	Tokens *schemas.Tokens
 	Seal   *schemas.Seal
+	// Keys open and seal what executions of erasable flows write.
+	Keys *schemas.Keys
 	// Edge is the edge in this process; nil: nothing that it kept can be accepted.
 	Edge Edge
 	// Envelope is a hook, its body at hand, as expressions see it.
@@ -145,6 +147,7 @@ func New(opts Options) *Console {
 	c := &Console{opts: opts, log: opts.Logger, stopping: make(chan struct{})}
 	c.accountant = newAccountant(opts.Registerer)
 	c.live = newLive(opts.Kafka, opts.Topics, opts.Logger)
+	c.live.keys = opts.Keys
 	c.handler = c.routes()
 	return c
 }

@@ -33,6 +33,7 @@ const (
 // while somebody listens, and nobody ever holds up anybody else: a listener
 // that does not keep up is let go.
 type live struct {
+	keys   *schemas.Keys
 	kafka  []kgo.Opt
 	topics schemas.Topics
 	log    *slog.Logger
@@ -134,6 +135,7 @@ func (l *live) follow(ctx context.Context, t *tail) {
 				l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
 				return
 			}
+			_ = l.keys.OpenEvents(ctx, &x) // what was erased says no more than how it stands
 			l.tell(told{executionOf(&x), r.Timestamp})
 		})
 	}

@@ -83,6 +83,7 @@ func (l *live) since(ctx context.Context, last string, wants func(*Execution) bo
 			if proto.Unmarshal(r.Value, &x) != nil {
 				return true // the tail says so
 			}
+			_ = l.keys.OpenEvents(ctx, &x)
 			if e := executionOf(&x); wants(&e) {
 				missed = append(missed, told{e, r.Timestamp})
 			}

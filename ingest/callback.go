@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -90,6 +91,15 @@ func (e *Edge) takeCallback(r *request) *refusal {
 			value = before + ", " + value
 		}
 		h.Headers[name] = value
+	}
+	h.Key = cb.Key
+	h, err := e.options.Keys.SealHook(h)
+	if err != nil {
+		if errors.Is(err, schemas.ErrErased) {
+			return noCallback
+		}
+		e.log.Error("keeping a callback", "execution", cb.Execution.String(), "error", err)
+		return unavailable
 	}
 	record, err := h.Record()
 	if err != nil {

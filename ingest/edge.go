@@ -57,6 +57,9 @@ type Options struct {
 	Tokens *schemas.Tokens
 	Seal   *schemas.Seal
 
+	// Keys seal the hooks of erasable flows; nil: such hooks are refused.
+	Keys *schemas.Keys
+
 	Catalog    Catalog        // required
 	Kafka      []kgo.Opt      // how to reach the brokers: seeds, TLS, SASL
 	Topics     schemas.Topics // default schemas.DefaultTopics

@@ -32,6 +32,7 @@ type flow struct {
 	values      map[string]string // of the credential, for the handshake
 	replies     bool              // the sender waits for an answer of the flow's own
 	raw         bool              // the body is handed over as it came
+	erasable    bool              // what is kept of a hook is sealed
 }
 
 // shard is a part of a flow's hooks, with a key of its own.
@@ -113,6 +114,7 @@ func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schem
 		answer:     newAnswer(document.Trigger.Respond),
 		replies:    document.Replies(),
 		raw:        document.Trigger.Raw,
+		erasable:   document.Erasable,
 	}
 	if credential != nil {
 		f.revision = max(f.revision, credential.Revision)

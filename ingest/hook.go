@@ -131,7 +131,13 @@ func (e *Edge) take(r *request) *refusal {
 		r.waiter = e.replies.expect(r.id)
 	}
 	e.record(r, r.delivery)
-	refusal := e.producer.append(r.delivery)
+	var refusal *refusal
+	if r.flow.erasable {
+		refusal = e.sealRecord(r.delivery)
+	}
+	if refusal == nil {
+		refusal = e.producer.append(r.delivery)
+	}
 	if refusal != nil && r.waiter != nil {
 		e.replies.forget(r.id)
 	}

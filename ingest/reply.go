@@ -33,6 +33,7 @@ type replies struct {
 	place     []byte // schemas.ReplyTo, as it travels with a hook
 	client    *kgo.Client
 	reader    *kgo.Client // for replies that were late: no long poll is in its way
+	keys      *schemas.Keys
 	log       *slog.Logger
 	ended     chan struct{} // closed when the edge drains: nobody is kept waiting
 
@@ -42,7 +43,7 @@ type replies struct {
 
 func newReplies(o *Options) (*replies, error) {
 	r := &replies{
-		topic: o.Topics.Replies(), instance: uuid.NewString(), log: o.Logger,
+		topic: o.Topics.Replies(), instance: uuid.NewString(), keys: o.Keys, log: o.Logger,
 		waiting: map[schemas.ExecutionID]chan *schemas.Reply{}, ended: make(chan struct{}),
 	}
 	h := fnv.New32a()
@@ -77,7 +78,7 @@ func (r *replies) run(ctx context.Context) {
 			if string(record.Key) != r.instance {
 				return
 			}
-			reply, err := schemas.ParseReply(record)
+			reply, err := r.parse(ctx, record)
 			if err != nil {
 				r.log.Error("skipping a reply that cannot be read", "offset", record.Offset, "error", err)
 				return
@@ -91,6 +92,14 @@ func (r *replies) run(ctx context.Context) {
 			}
 		})
 	}
+}
+
+func (r *replies) parse(ctx context.Context, record *kgo.Record) (*schemas.Reply, error) {
+	reply, err := schemas.ParseReply(record)
+	if err == nil {
+		err = r.keys.OpenReply(ctx, reply)
+	}
+	return reply, err
 }
 
 func (r *replies) close() {
@@ -216,7 +225,7 @@ func (r *replies) find(partition int32, id schemas.ExecutionID) (*schemas.Reply,
 	}
 	var found *schemas.Reply
 	err = schemas.ReadPartition(ctx, r.reader, r.topic, partition, start.Offset, end, func(record *kgo.Record) bool {
-		if reply, err := schemas.ParseReply(record); err == nil && reply.ID == id {
+		if reply, err := r.parse(ctx, record); err == nil && reply.ID == id {
 			found = reply
 		}
 		return found == nil

@@ -23,11 +23,16 @@ type Callback struct {
 	Lane       string // the topic of the execution's hook: hooks or replays
 	Flow, Step string
 	Credential string // empty: the token is proof enough
+	Key        string // of the execution, that the callback is sealed with; empty: it is not
 }
 
 // Token is the last part of the URL. It is the same each time.
 func (c Callback) Token(tokens *Tokens) string {
-	text := strings.Join([]string{c.Lane, c.Flow, c.Step, c.Credential}, "\x00")
+	parts := []string{c.Lane, c.Flow, c.Step, c.Credential}
+	if c.Key != "" {
+		parts = append(parts, c.Key)
+	}
+	text := strings.Join(parts, "\x00")
 	return tokens.Make(callbackPurpose, append(c.Execution[:], text...))
 }
 
@@ -38,13 +43,17 @@ func ReadCallback(tokens *Tokens, token string) (Callback, bool) {
 		return Callback{}, false
 	}
 	parts := bytes.Split(content[len(ExecutionID{}):], []byte{0})
-	if len(parts) != 4 {
+	if len(parts) != 4 && len(parts) != 5 {
 		return Callback{}, false
 	}
-	return Callback{
+	cb := Callback{
 		Execution: ExecutionIDFromBytes(content[:len(ExecutionID{})]),
 		Lane:      string(parts[0]), Flow: string(parts[1]), Step: string(parts[2]), Credential: string(parts[3]),
-	}, true
+	}
+	if len(parts) == 5 {
+		cb.Key = string(parts[4])
+	}
+	return cb, true
 }
 
 // Parent names the step that called a flow and waits for its end.

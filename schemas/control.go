@@ -118,6 +118,12 @@ func (f *FlowEntry) Latest() *FlowVersion {
 	return f.Versions[len(f.Versions)-1]
 }
 
+// Erasable reports whether what is written of the flow's executions is to be
+// sealed: whether any of its versions says so, because executions go on on theirs.
+func (f *FlowEntry) Erasable() bool {
+	return slices.ContainsFunc(f.Versions, func(v *FlowVersion) bool { return v.Flow.Erasable })
+}
+
 // Version is a published version by its number, or nil.
 func (f *FlowEntry) Version(n int32) *FlowVersion {
 	if n < 1 || int(n) > len(f.Versions) {

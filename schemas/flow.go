@@ -22,7 +22,10 @@ type Flow struct {
 	Dedupe      *Dedupe  `json:"dedupe,omitempty"`
 	Timeout     Duration `json:"timeout,omitempty"`
 	Retention   Duration `json:"retention,omitempty"` // of its history; 0: MaxRetention
-	Steps       []Step   `json:"steps"`
+	// Erasable: what its executions write to Kafka is sealed with keys of their
+	// own, so that it can be erased (Keys).
+	Erasable bool   `json:"erasable,omitempty"`
+	Steps    []Step `json:"steps"`
 }
 
 // MaxRetention is how long the history is kept unless a flow says less.

@@ -73,6 +73,9 @@ type Hook struct {
 	// (ce_step, ce_iteration).
 	Step      string
 	Iteration int
+	// Key names the key that path, query, headers, files, body and given are
+	// sealed with in the record (ce_key); empty: they are not (Keys.SealHook).
+	Key string
 	// Request names the request that brought a callback (ce_request).
 	Request ExecutionID
 	// ReplyTo is where the sender waits for an answer, or empty (ce_replyto, in
@@ -169,6 +172,7 @@ func (h *Hook) Record() (*kgo.Record, error) {
 	if !h.Request.IsZero() {
 		add("ce_request", h.Request.String())
 	}
+	add("ce_key", h.Key)
 	add("ce_replyto", h.ReplyTo)
 	add("ce_traceparent", h.TraceParent)
 	add("traceparent", h.TraceParent)
@@ -251,6 +255,8 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Iteration, err = strconv.Atoi(v)
 		case "ce_request":
 			h.Request, err = ParseExecutionID(v)
+		case "ce_key":
+			h.Key = v
 		case "ce_replyto":
 			h.ReplyTo = v
 		case "ce_traceparent":

@@ -37,6 +37,7 @@ type Reply struct {
 	Headers     map[string]string // httpheaders, as JSON
 	Body        []byte
 	BodyRef     *BodyRef // bodyref, as JSON: where the body is, in place of Body
+	Key         string   // key: names what content type, headers and body are sealed with, or is empty (Keys.SealReply)
 }
 
 // Record makes the Kafka record for a place.
@@ -45,6 +46,9 @@ func (r *Reply) Record(topic string, to ReplyTo) *kgo.Record {
 		{Key: "ce_id", Value: []byte(r.ID.String())},
 		{Key: "status", Value: []byte(strconv.Itoa(r.Status))},
 		{Key: "content-type", Value: []byte(r.ContentType)},
+	}
+	if r.Key != "" {
+		headers = append(headers, kgo.RecordHeader{Key: "key", Value: []byte(r.Key)})
 	}
 	if len(r.Headers) > 0 {
 		b, _ := json.Marshal(r.Headers) // text alone: cannot fail
@@ -69,6 +73,8 @@ func ParseReply(record *kgo.Record) (*Reply, error) {
 			r.Status, err = strconv.Atoi(string(h.Value))
 		case "content-type":
 			r.ContentType = string(h.Value)
+		case "key":
+			r.Key = string(h.Value)
 		case "httpheaders":
 			err = json.Unmarshal(h.Value, &r.Headers)
 		case "bodyref":

@@ -16,18 +16,20 @@ type Seal struct{ aead cipher.AEAD }
 
 // NewSeal derives a key of its own from the installation's secret key
 // (SLUICE_SECRET_KEY).
-func NewSeal(secretKey string) (*Seal, error) {
-	key, err := hkdf.Key(sha256.New, []byte(secretKey), nil, "sluice captures", 32)
+func NewSeal(secretKey string) (*Seal, error) { return newSeal(secretKey, "sluice captures") }
+
+func newSeal(secretKey, purpose string) (*Seal, error) {
+	key, err := hkdf.Key(sha256.New, []byte(secretKey), nil, purpose, 32)
 	if err != nil {
-		return nil, fmt.Errorf("deriving the key of captures: %w", err)
+		return nil, fmt.Errorf("deriving the key of %s: %w", purpose, err)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("making the cipher of captures: %w", err)
+		return nil, fmt.Errorf("making the cipher of %s: %w", purpose, err)
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		return nil, fmt.Errorf("making the cipher of captures: %w", err)
+		return nil, fmt.Errorf("making the cipher of %s: %w", purpose, err)
 	}
 	return &Seal{aead}, nil
 }

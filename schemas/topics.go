@@ -20,6 +20,10 @@ func (t Topics) Control() string { return t.Prefix + "control" }
 // Secrets holds credentials' encrypted values by credential ID; compacted.
 func (t Topics) Secrets() string { return t.Prefix + "secrets" }
 
+// Keys holds the trees of keys that what erasable flows write is sealed with
+// (Keys), by tree; compacted, and cut when keys are deleted.
+func (t Topics) Keys() string { return t.Prefix + "keys" }
+
 // Hooks holds accepted hooks, and commands to executions, by flow ID.
 func (t Topics) Hooks() string { return t.Prefix + "hooks" }
 
@@ -69,11 +73,18 @@ func (t Topics) Specs(partitions int32) []TopicSpec {
 		"min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": ms(time.Minute),
 	}
 	dedupe := map[string]string{"cleanup.policy": "compact,delete", "retention.ms": ms(8 * day)}
+	// What a record of keys replaced is gone soon. Records are deleted by hand,
+	// never by age.
+	keys := map[string]string{
+		"cleanup.policy": "compact,delete", "retention.ms": "-1", "retention.bytes": "-1", "segment.ms": ms(10 * time.Minute),
+		"min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": ms(time.Hour), "delete.retention.ms": ms(time.Minute),
+	}
 	forever := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 	specs := []TopicSpec{
 		{t.Control(), 1, forever},
 		{t.Secrets(), 1, compact},
+		{t.Keys(), 1, keys},
 		{t.Hooks(), partitions, kept(7 * day)},
 		{t.Replays(), partitions, kept(7 * day)},
 		{t.Executions(), partitions, kept(30 * day)},

@@ -36,8 +36,8 @@ func TestTopicsOfAnExecutionHaveTheSamePartitions(t *testing.T) {
 		}
 		seen[spec.Name] = true
 	}
-	if len(seen) != 10 {
-		t.Errorf("want 10 topics, have %d", len(seen))
+	if len(seen) != 11 {
+		t.Errorf("want 11 topics, have %d", len(seen))
 	}
 }
 
@@ -52,6 +52,7 @@ func TestTopicsKeepWhatMustBeKept(t *testing.T) {
 		{topics.Control(), "retention.bytes", "-1"},
 		{topics.Control(), "cleanup.policy", "delete"},
 		{topics.Secrets(), "cleanup.policy", "compact"},
+		{topics.Keys(), "retention.ms", "-1"},
 		{topics.State(), "cleanup.policy", "compact"},
 		{topics.Hooks(), "cleanup.policy", "delete"},
 		{topics.Hooks(), "retention.ms", "604800000"},

@@ -251,7 +251,7 @@ func (d *Driver) hooks(ctx context.Context, client *kgo.Client, items []item) ([
 	}
 	for partition, r := range ranges {
 		err := schemas.ReadPartition(ctx, client, d.opts.Topics.Hooks(), partition, r[0], r[1]+1, func(record *kgo.Record) bool {
-			if h, err := schemas.ParseHook(record); err == nil && h.Kind == schemas.KindHook && wanted[uuid.UUID(h.ID)] {
+			if h, err := schemas.ParseHook(record); err == nil && h.Kind == schemas.KindHook && wanted[uuid.UUID(h.ID)] && !d.erased(h.ID) && d.opts.Keys.OpenHook(ctx, h) == nil {
 				found[uuid.UUID(h.ID)] = h
 			}
 			return true
@@ -278,9 +278,13 @@ func (d *Driver) hooks(ctx context.Context, client *kgo.Client, items []item) ([
 	return hooks, nil
 }
 
+func (d *Driver) erased(id schemas.ExecutionID) bool {
+	return d.opts.Erased != nil && d.opts.Erased(id)
+}
+
 func (d *Driver) hooksOfHistory(ctx context.Context, ids []uuid.UUID, found map[uuid.UUID]*schemas.Hook) error {
-	rows, err := d.opts.ClickHouse.Query(ctx, `SELECT id, flow, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, partition, offset
-		FROM hooks WHERE id IN ?`, ids)
+	rows, err := d.opts.ClickHouse.Query(ctx, `SELECT id, flow, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, sealed_key, source_partition, toInt64(source_offset)
+		FROM runlog_hooks FINAL WHERE id IN ? AND NOT erased`, ids)
 	if err != nil {
 		return fmt.Errorf("reading hooks: %w", err)
 	}
@@ -292,7 +296,7 @@ func (d *Driver) hooksOfHistory(ctx context.Context, ids []uuid.UUID, found map[
 		var size uint64
 		var received time.Time
 		h := &schemas.Hook{Kind: schemas.KindHook}
-		if err := rows.Scan(&id, &h.Flow, &received, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &body, &size, &ref.SHA256, &blob, &files, &h.Partition, &h.Offset); err != nil {
+		if err := rows.Scan(&id, &h.Flow, &received, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &body, &size, &ref.SHA256, &blob, &files, &h.Key, &h.Partition, &h.Offset); err != nil {
 			return fmt.Errorf("reading hooks: %w", err)
 		}
 		h.ID, h.Time, h.Body = schemas.ExecutionID(id), received, []byte(body)

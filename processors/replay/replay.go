@@ -50,6 +50,10 @@ type Options struct {
 	// SQL runs selections: a connection that can change nothing.
 	SQL        driver.Conn
 	Components *connectors.Set
+	// Keys open and seal hooks of erasable flows. Nil: there are none.
+	Keys *schemas.Keys
+	// Erased reports whether an execution was erased; nil: none was.
+	Erased func(schemas.ExecutionID) bool
 	// Simulator compiles a version for a dry run.
 	Simulator func(flow string, v *schemas.FlowVersion) (Simulator, error)
 	Logger    *slog.Logger

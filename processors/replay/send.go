@@ -169,7 +169,11 @@ func (s *sending) transaction(ctx context.Context, hooks []*schemas.Hook) error 
 		if s.r.SameKeys {
 			h.KeysOf = original.ID
 		}
-		record, err := h.Record()
+		sealed, err := s.d.seal(ctx, &h)
+		if err != nil {
+			return err
+		}
+		record, err := sealed.Record()
 		if err != nil {
 			return permanent{fmt.Errorf("encoding hook %s: %w", original.ID, err)}
 		}
@@ -194,6 +198,20 @@ func (s *sending) transaction(ctx context.Context, hooks []*schemas.Hook) error 
 		s.sent[id] = true
 	}
 	return nil
+}
+
+// seal seals a hook under a key of its own, if its original was sealed or its
+// flow is erasable.
+func (d *Driver) seal(ctx context.Context, h *schemas.Hook) (*schemas.Hook, error) {
+	if f := d.opts.Control.Flow(h.Flow); h.Key == "" && (f == nil || !f.Erasable()) {
+		return h, nil
+	}
+	key, err := d.opts.Keys.New(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.Key = key
+	return d.opts.Keys.SealHook(h)
 }
 
 // pinned is a version's number, or 0 for live and draft.

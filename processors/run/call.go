@@ -45,7 +45,7 @@ func (s *session) call(e *execution, u unit, now time.Time, c *connectors.FlowCa
 		Method: "POST", Path: "/hook/" + c.Flow, ContentType: "application/json", Body: body,
 		Control: s.opts.Catalog.Offset(), TraceParent: e.x.Traceparent, Parent: parent.String(),
 	}
-	r, err := h.Record()
+	r, err := s.sealedRecord(h, e.x.Key != "" || entry.Published().Flow.Erasable)
 	if err != nil {
 		return schemas.ExecutionID{}, connectors.BadInput("calling flow %q: %s", c.Flow, err)
 	}
@@ -70,7 +70,7 @@ func (s *session) returnToCaller(e *execution) {
 			}
 		}
 	}
-	record, err := returnRecord(parent, r, s.opts.Topics)
+	record, err := s.returnRecord(parent, r, e.x.Key)
 	if err != nil {
 		s.log.Error("telling a caller how its flow ended", "execution", e.id.String(), "error", err)
 		return
@@ -85,25 +85,29 @@ func (s *session) refuseCaller(hook *schemas.Hook) {
 		return
 	}
 	r := schemas.Returned{Execution: hook.ID.String(), Status: "failed", Error: "the flow does not exist any more", Output: json.RawMessage("null")}
-	if record, err := returnRecord(parent, r, s.opts.Topics); err == nil {
+	if record, err := s.returnRecord(parent, r, ""); err == nil {
 		s.dead = append(s.dead, record)
 	}
 }
 
-func returnRecord(parent schemas.Parent, r schemas.Returned, topics schemas.Topics) (*kgo.Record, error) {
+// returnRecord is sealed with the key of the execution that ended.
+func (s *session) returnRecord(parent schemas.Parent, r schemas.Returned, key string) (*kgo.Record, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encoding how a flow ended: %w", err)
 	}
 	h := &schemas.Hook{
 		ID: parent.Execution, Kind: schemas.KindReturn, Flow: parent.Flow, Time: time.Now(),
-		Step: parent.Step, Iteration: parent.Iteration, Body: body,
+		Step: parent.Step, Iteration: parent.Iteration, Body: body, Key: key,
+	}
+	if h, err = s.opts.Keys.SealHook(h); err != nil {
+		return nil, err
 	}
 	record, err := h.Record()
 	if err != nil {
 		return nil, err
 	}
-	record.Topic = topics.Prefix + parent.Lane
+	record.Topic = s.opts.Topics.Prefix + parent.Lane
 	return record, nil
 }
 

@@ -115,7 +115,7 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		if !s.owns(e) {
 			continue
 		}
-		happened, err := eventRecords(e)
+		happened, err := eventRecords(e, s.opts.Keys)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -129,7 +129,7 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
 		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
 		if !passenger.ended {
-			if state.Value, err = proto.Marshal(e.x); err != nil {
+			if state.Value, err = s.opts.Keys.SealState(e.x); err != nil {
 				return nil, nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
 			}
 		}
@@ -233,11 +233,11 @@ func (s *session) await() error {
 }
 
 // eventRecords are the records of what an execution did, usually one.
-func eventRecords(e *execution) ([][]byte, error) {
+func eventRecords(e *execution, keys *schemas.Keys) ([][]byte, error) {
 	summary := &records.ExecutionRecord{
 		ExecutionId: e.x.Id, FlowId: e.x.FlowId, Version: e.x.Version, Status: e.x.Status,
 		StartedAt: e.x.StartedAt, EndedAt: e.x.EndedAt, Failure: e.x.Failure, Hook: e.x.Hook,
-		ReplayOf: e.x.ReplayOf, Replay: e.x.Replay, TraceId: traceID(e.x.Traceparent),
+		ReplayOf: e.x.ReplayOf, Replay: e.x.Replay, TraceId: traceID(e.x.Traceparent), Key: e.x.Key,
 	}
 	var values [][]byte
 	for events := e.events; ; {
@@ -247,7 +247,7 @@ func eventRecords(e *execution) ([][]byte, error) {
 			n++
 		}
 		summary.Events = events[:n]
-		value, err := proto.Marshal(summary)
+		value, err := keys.SealEvents(summary)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the events of execution %s: %w", e.id, err)
 		}

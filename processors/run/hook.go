@@ -14,11 +14,13 @@ import (
 )
 
 // readHook reads one hook's record by its place.
-func readHook(ctx context.Context, client *kgo.Client, topic string, at *records.Pointer) (*loadedHook, error) {
+func readHook(ctx context.Context, client *kgo.Client, keys *schemas.Keys, topic string, at *records.Pointer) (*loadedHook, error) {
 	var hook *schemas.Hook
 	var bad error
 	err := schemas.ReadPartition(ctx, client, topic, at.Partition, at.Offset, at.Offset+1, func(r *kgo.Record) bool {
-		hook, bad = schemas.ParseHook(r)
+		if hook, bad = schemas.ParseHook(r); bad == nil {
+			bad = keys.OpenHook(ctx, hook)
+		}
 		return false
 	})
 	switch {
@@ -32,7 +34,8 @@ func readHook(ctx context.Context, client *kgo.Client, topic string, at *records
 	return &loadedHook{Hook: hook}, nil
 }
 
-// storeHook is a hook as a snapshot carries it.
+// storeHook is a hook as a snapshot carries it: open, because a snapshot is
+// sealed as a whole.
 func storeHook(h *schemas.Hook) (*records.StoredHook, error) {
 	r, err := h.Record()
 	if err != nil {

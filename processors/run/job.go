@@ -48,6 +48,7 @@ type job struct {
 	pointer *records.Pointer
 	stored  *records.StoredHook // nil: the hook is where pointer says
 	parent  string
+	key     string // of the execution, or empty
 	// traceparent is the hook's.
 	traceparent string
 	replyTo     string    // empty: no sender waits
@@ -115,7 +116,7 @@ func (j *job) run(ctx context.Context) (r result) {
 		return r
 	}
 	defer done()
-	scope := scopeOf(opened, j.plan, j.outputs, j.session.opts.callbacks(j.plan, j.id), j.element)
+	scope := scopeOf(opened, j.plan, j.outputs, j.session.opts.callbacks(j.plan, j.id, j.key), j.element)
 	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id)}
 	if step.when != nil && j.element == nil {
 		v, defined, err := step.when.Evaluate(ctx, scope, ev)
@@ -171,7 +172,7 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 	call.File = func(ref string) (*connectors.File, error) { return j.session.opts.store.file(hook.Hook, ref) }
 	if j.replyTo != "" {
 		call.Reply = func(ctx context.Context, r connectors.Reply) error {
-			return j.session.sendReply(ctx, j.id, j.replyTo, r)
+			return j.session.sendReply(ctx, j.id, j.key, j.replyTo, r)
 		}
 	}
 	result, err := step.component.Do(ctx, j.session.opts.Env, call)

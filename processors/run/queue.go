@@ -181,7 +181,7 @@ func (s *session) readHook(ctx context.Context, flow string, at *records.Pointer
 	if stored != nil {
 		return restoreHook(flow, at, stored)
 	}
-	return readHook(ctx, s.reader, s.opts.Topics.Prefix+at.Topic, at)
+	return readHook(ctx, s.reader, s.opts.Keys, s.opts.Topics.Prefix+at.Topic, at)
 }
 
 // watchCatalog wakes the loop when flows change: a resumed flow has executions

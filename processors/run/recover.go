@@ -2,13 +2,13 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/protobuf/proto"
 
 	"sluice/schemas"
 	"sluice/schemas/records"
@@ -59,7 +59,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	if p.position, err = s.committedOffset(ctx, number); err != nil {
 		return nil, err
 	}
-	snapshots, err := s.readState(ctx, number)
+	snapshots, gone, err := s.readState(ctx, number)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +76,10 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 		}
 		p.executions[e.id] = e
 		s.metrics.open.Inc()
+		if gone[e.id] {
+			s.cancel(e, time.Now())
+			continue
+		}
 		if p.lanes.join(e) {
 			s.recover(e)
 		}
@@ -83,12 +87,14 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	return p, nil
 }
 
-// readState reads the snapshots of a partition, in the order of their hooks.
-func (s *session) readState(ctx context.Context, number int32) ([]*records.Execution, error) {
+// readState reads the snapshots of a partition, in the order of their hooks. Of
+// those that are gone, because their keys were deleted, there is nothing but how
+// they stood.
+func (s *session) readState(ctx context.Context, number int32) (snapshots []*records.Execution, gone map[schemas.ExecutionID]bool, err error) {
 	topic := s.opts.Topics.State()
 	end, err := schemas.PartitionEnd(ctx, s.reader, topic, number)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	latest := map[schemas.ExecutionID][]byte{}
 	err = schemas.ReadPartition(ctx, s.reader, topic, number, 0, end, func(r *kgo.Record) bool {
@@ -101,21 +107,24 @@ func (s *session) readState(ctx context.Context, number int32) ([]*records.Execu
 		return true
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	snapshots := make([]*records.Execution, 0, len(latest))
+	snapshots, gone = make([]*records.Execution, 0, len(latest)), map[schemas.ExecutionID]bool{}
 	for id, value := range latest {
-		x := new(records.Execution)
-		if err := proto.Unmarshal(value, x); err != nil {
-			return nil, fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
+		x, err := s.opts.Keys.OpenState(ctx, value)
+		if err != nil && !errors.Is(err, schemas.ErrErased) {
+			return nil, nil, fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
 		}
 		if x.Hook.GetTopic() != s.opts.lane() {
 			continue // the other lane's
 		}
+		if err != nil {
+			gone[id] = true
+		}
 		snapshots = append(snapshots, x)
 	}
 	sortByHook(snapshots)
-	return snapshots, nil
+	return snapshots, gone, nil
 }
 
 // recover goes on with an execution that another session left open: waiting

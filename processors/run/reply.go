@@ -66,7 +66,7 @@ func newRespond(r *schemas.Respond, status int, engine *mapping.Engine) (respond
 func (s *session) replyAtEnd(e *execution) {
 	failed := e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED && e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_FILTERED
 	if e.plan == nil { // it ended before it began
-		s.jobs.Go(func() { s.tryReply(e.id, e.x.ReplyTo, usualReply(e.id, respond{status: 500}, e.x.Failure)) })
+		s.jobs.Go(func() { s.tryReply(e.id, "", e.x.ReplyTo, usualReply(e.id, respond{status: 500}, e.x.Failure)) })
 		return
 	}
 	for i := range e.plan.steps {
@@ -75,7 +75,7 @@ func (s *session) replyAtEnd(e *execution) {
 			return
 		}
 	}
-	id, plan, hook, pointer, stored, failure, to := e.id, e.plan, e.hook, e.x.Hook, e.x.StoredHook, e.x.Failure, e.x.ReplyTo
+	id, plan, hook, pointer, stored, failure, to, key := e.id, e.plan, e.hook, e.x.Hook, e.x.StoredHook, e.x.Failure, e.x.ReplyTo, e.x.Key
 	outputs := e.outputs[:len(e.outputs):len(e.outputs)]
 	startedAt := time.Unix(0, e.x.StartedAt)
 	s.jobs.Go(func() {
@@ -84,18 +84,18 @@ func (s *session) replyAtEnd(e *execution) {
 			r = plan.onFailure
 		}
 		if r.body == nil {
-			s.tryReply(id, to, usualReply(id, r, failure))
+			s.tryReply(id, "", to, usualReply(id, r, failure))
 			return
 		}
-		reply, err := s.evaluateReply(id, r, plan, hook, pointer, stored, outputs, startedAt)
+		reply, err := s.evaluateReply(id, key, r, plan, hook, pointer, stored, outputs, startedAt)
 		if err != nil {
 			reply = usualReply(id, respond{status: 500}, &records.Failure{Message: "making the answer: " + err.Error()})
 		}
-		s.tryReply(id, to, reply)
+		s.tryReply(id, key, to, reply)
 	})
 }
 
-func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, hook *loadedHook, at *records.Pointer, stored *records.StoredHook, outputs []output, startedAt time.Time) (connectors.Reply, error) {
+func (s *session) evaluateReply(id schemas.ExecutionID, key string, r respond, plan *plan, hook *loadedHook, at *records.Pointer, stored *records.StoredHook, outputs []output, startedAt time.Time) (connectors.Reply, error) {
 	ctx, cancel := context.WithTimeout(s.jobCtx, replyPatience)
 	defer cancel()
 	reply := connectors.Reply{Status: r.status, ContentType: r.contentType}
@@ -110,7 +110,7 @@ func (s *session) evaluateReply(id schemas.ExecutionID, r respond, plan *plan, h
 		return reply, err
 	}
 	defer done()
-	value, err := r.body.Evaluate(ctx, scopeOf(hook, plan, outputs, s.opts.callbacks(plan, id), nil), mapping.Eval{Now: startedAt, Seed: seed(id)})
+	value, err := r.body.Evaluate(ctx, scopeOf(hook, plan, outputs, s.opts.callbacks(plan, id, key), nil), mapping.Eval{Now: startedAt, Seed: seed(id)})
 	if err != nil {
 		return reply, err
 	}
@@ -154,22 +154,22 @@ func usualReply(id schemas.ExecutionID, r respond, failure *records.Failure) con
 	return connectors.Reply{Status: r.status, ContentType: contentType, Body: body}
 }
 
-func (s *session) tryReply(id schemas.ExecutionID, to string, r connectors.Reply) {
+func (s *session) tryReply(id schemas.ExecutionID, key, to string, r connectors.Reply) {
 	ctx, cancel := context.WithTimeout(context.Background(), replyPatience)
 	defer cancel()
-	if err := s.sendReply(ctx, id, to, r); err != nil {
+	if err := s.sendReply(ctx, id, key, to, r); err != nil {
 		s.log.Warn("a sender waits in vain", "execution", id.String(), "error", err)
 	}
 }
 
 // sendReply writes to the topic replies at once, outside every transaction:
-// a sender should not wait for one. Called by jobs.
-func (s *session) sendReply(ctx context.Context, id schemas.ExecutionID, to string, r connectors.Reply) error {
+// a sender should not wait for one. key seals it, or is empty. Called by jobs.
+func (s *session) sendReply(ctx context.Context, id schemas.ExecutionID, key, to string, r connectors.Reply) error {
 	place, err := schemas.ParseReplyTo(to)
 	if err != nil {
 		return &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Message: err.Error()}
 	}
-	reply := schemas.Reply{ID: id, Status: r.Status, ContentType: r.ContentType, Headers: r.Headers, Body: r.Body}
+	reply := schemas.Reply{ID: id, Status: r.Status, ContentType: r.ContentType, Headers: r.Headers, Body: r.Body, Key: key}
 	if f := r.File; f != nil && f.Blob != nil {
 		reply.BodyRef = f.Blob // the edge reads it
 	} else if f != nil {
@@ -180,6 +180,9 @@ func (s *session) sendReply(ctx context.Context, id schemas.ExecutionID, to stri
 		if reply.Body, err = io.ReadAll(content); err != nil {
 			return &connectors.Error{Kind: connectors.KindInternal, Message: "reading the file: " + err.Error()}
 		}
+	}
+	if err := s.opts.Keys.SealReply(&reply); err != nil {
+		return &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Message: err.Error()}
 	}
 	if err := s.reader.ProduceSync(ctx, reply.Record(s.opts.Topics.Replies(), place)).FirstErr(); err != nil {
 		return &connectors.Error{Kind: connectors.KindNetwork, Sent: true, Message: "handing the reply to the edge: " + err.Error()}

@@ -38,6 +38,7 @@ type rig struct {
 	mu    sync.Mutex
 	calls []connectors.Call
 	do    func(ctx context.Context, call connectors.Call) (connectors.Result, error)
+	keys  *schemas.Keys // nil: no flow is erasable
 }
 
 const rigPartitions = 3
@@ -104,7 +105,7 @@ func (r *rig) options(instance string) Options {
 	return Options{
 		Callbacks: &Callbacks{Tokens: tokens, Base: "https://hooks.example.com"},
 		Kafka:     r.kafka, Topics: schemas.DefaultTopics, Instance: instance, Catalog: r.catalog,
-		Components: r.set, Mapping: mapping.New(mapping.Limits{}), Logger: log, DrainTimeout: time.Second,
+		Components: r.set, Mapping: mapping.New(mapping.Limits{}), Logger: log, DrainTimeout: time.Second, Keys: r.keys,
 	}
 }
 
@@ -213,6 +214,7 @@ func (r *rig) history() history {
 		if err := proto.Unmarshal(record.Value, x); err != nil {
 			r.t.Fatal(err)
 		}
+		_ = r.keys.OpenEvents(r.t.Context(), x) // of what was erased there is how it stands
 		id := schemas.ExecutionIDFromBytes(x.ExecutionId)
 		s := h[id]
 		if s == nil {

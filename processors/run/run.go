@@ -53,6 +53,11 @@ type Options struct {
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
 
+	// Keys open and seal what is written of executions of erasable flows; nil:
+	// there are none. Erased reports whether an execution was erased; nil: none was.
+	Keys   *schemas.Keys
+	Erased func(schemas.ExecutionID) bool
+
 	// Callbacks makes the URLs of steps that wait for a callback; nil: there are none.
 	Callbacks *Callbacks
 

@@ -313,8 +313,12 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		return fmt.Errorf("polled %s/%d at offset %d, which this runner does not own", r.Topic, r.Partition, r.Offset)
 	}
 	p.position, s.moved = r.Offset+1, true
-	hook, err := schemas.ParseHook(r)
-	if err != nil {
+	hook, err := s.parse(ctx, r)
+	erased := errors.Is(err, schemas.ErrErased)
+	if err != nil && !erased {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		s.deadletter(r, err)
 		return nil
 	}
@@ -325,7 +329,9 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		}
 	}
 	if hook.Kind != schemas.KindHook {
-		s.command(p, hook)
+		if !erased || hook.Kind == schemas.KindCancel {
+			s.command(p, hook)
+		}
 		return nil
 	}
 	entry := s.opts.Catalog.Flow(hook.Flow)
@@ -343,7 +349,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
 			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
 			Hook:   &records.Pointer{Topic: s.opts.lane(), Partition: r.Partition, Offset: r.Offset},
-			Replay: hook.Replay, PinnedVersion: hook.Version, Parent: hook.Parent, Given: hook.Given,
+			Replay: hook.Replay, PinnedVersion: hook.Version, Parent: hook.Parent, Given: hook.Given, Key: hook.Key,
 		},
 	}
 	if !hook.ReplayOf.IsZero() {
@@ -354,6 +360,10 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 	}
 	p.executions[e.id] = e
 	s.touch(e)
+	if erased {
+		s.cancel(e, time.Now())
+		return nil
+	}
 	whole, done, err := s.withBody(ctx, entry, e.hook)
 	if err != nil {
 		return err
@@ -495,7 +505,7 @@ func (s *session) launch(e *execution, u unit, dry bool) {
 	e.busy[u] = cancel
 	j := &job{
 		session: s, ex: e, id: e.id, plan: e.plan, unit: u, dry: dry, number: e.state(u).GetAttempts() + 1,
-		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, stored: e.x.StoredHook, parent: e.x.Parent,
+		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, stored: e.x.StoredHook, parent: e.x.Parent, key: e.x.Key,
 		traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
 	}
@@ -634,7 +644,7 @@ func (s *session) cancel(e *execution, at time.Time) {
 	s.cutOff(e, at)
 	s.end(e, &records.Ended{
 		Status:  records.ExecutionStatus_EXECUTION_STATUS_CANCELLED,
-		Failure: &records.Failure{Kind: string(connectors.KindCancelled), Message: "cancelled by request"},
+		Failure: &records.Failure{Kind: string(connectors.KindCancelled), Message: s.whyCancelled(e)},
 	})
 	s.rest(e)
 }

@@ -103,7 +103,7 @@ func (s *Simulator) skip(x *records.Execution, done map[int][]schemas.SimulatedS
 // element, and what the step comes to; nil where it is skipped.
 func (s *Simulator) step(ctx context.Context, hook *loadedHook, outputs []output, step *stepPlan,
 	answer func(*schemas.Step, []byte) schemas.Answer) (tried []schemas.SimulatedStep, joined *records.Attempt) {
-	callbacks := s.callbacks.of(s.plan, hook.ID, "hooks")
+	callbacks := s.callbacks.of(s.plan, hook.ID, "hooks", hook.Key)
 	scope := scopeOf(hook, s.plan, outputs, callbacks, nil)
 	ev := mapping.Eval{Now: hook.Time, Seed: seed(hook.ID)}
 	fail := func(e *connectors.Error) ([]schemas.SimulatedStep, *records.Attempt) {

@@ -26,17 +26,17 @@ type Callbacks struct {
 }
 
 // callbacks are the URLs that expressions see; nil where no step has one.
-func (o *Options) callbacks(p *plan, id schemas.ExecutionID) *mapping.Object {
-	return o.Callbacks.of(p, id, o.lane())
+func (o *Options) callbacks(p *plan, id schemas.ExecutionID, key string) *mapping.Object {
+	return o.Callbacks.of(p, id, o.lane(), key)
 }
 
-func (c *Callbacks) of(p *plan, id schemas.ExecutionID, lane string) *mapping.Object {
+func (c *Callbacks) of(p *plan, id schemas.ExecutionID, lane, key string) *mapping.Object {
 	if c == nil || c.Tokens == nil || len(p.waits) == 0 {
 		return nil
 	}
 	urls := mapping.NewObject()
 	for _, step := range p.waits {
-		cb := schemas.Callback{Execution: id, Lane: lane, Flow: p.flow, Step: step.ID, Credential: step.Credential}
+		cb := schemas.Callback{Execution: id, Lane: lane, Flow: p.flow, Step: step.ID, Credential: step.Credential, Key: key}
 		urls.Set(step.ID, c.Base+schemas.CallbackPath+cb.Token(c.Tokens))
 	}
 	return urls
@@ -166,7 +166,7 @@ func (s *session) callback(e *execution, hook *schemas.Hook) {
 				RequestID string `json:"requestId"`
 			}{title, status, hook.Request.String()})
 		}
-		s.jobs.Go(func() { s.tryReply(hook.Request, hook.ReplyTo, reply) })
+		s.jobs.Go(func() { s.tryReply(hook.Request, "", hook.ReplyTo, reply) })
 	}
 	if e == nil {
 		answer(410, "nothing waits for this callback any more")

@@ -22,6 +22,7 @@ type partition struct {
 type batch struct {
 	topics     schemas.Topics
 	generation uint16
+	open       opener
 
 	steps      []stepRow
 	hooks      []hookRow
@@ -35,8 +36,8 @@ type batch struct {
 	traces []trace.SpanContext
 }
 
-func newBatch(topics schemas.Topics, generation uint16) *batch {
-	return &batch{topics: topics, generation: generation, latest: map[uuid.UUID]int{}, next: map[partition]int64{}}
+func newBatch(o *Options, generation uint16) *batch {
+	return &batch{topics: o.Topics, open: opener{o.Keys, o.Erased}, generation: generation, latest: map[uuid.UUID]int{}, next: map[partition]int64{}}
 }
 
 func (b *batch) rows() int { return len(b.steps) + len(b.hooks) + len(b.executions) }
@@ -53,7 +54,7 @@ func (b *batch) add(r *kgo.Record) error {
 	}
 	before := b.rows()
 	if r.Topic == b.topics.Executions() {
-		row, steps, err := executionRows(r, b.generation)
+		row, steps, err := executionRows(r, b.generation, b.open)
 		if err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (b *batch) add(r *kgo.Record) error {
 		if r.Topic == b.topics.Replays() {
 			topic = "replays"
 		}
-		row, kept, err := hookRowOf(r, topic, b.generation)
+		row, kept, err := hookRowOf(r, topic, b.generation, b.open)
 		if err != nil || !kept {
 			return err
 		}

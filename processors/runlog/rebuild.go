@@ -118,7 +118,7 @@ func (r *rebuild) read(ctx context.Context) error {
 	}
 	defer client.Close()
 
-	b := newBatch(r.options.Topics, r.result.Generation)
+	b := newBatch(&r.options, r.result.Generation)
 	for r.open() {
 		polling, cancel := context.WithTimeout(ctx, stall)
 		f := client.PollRecords(polling, min(r.options.MaxRows, pollRecords))
@@ -138,7 +138,7 @@ func (r *rebuild) read(ctx context.Context) error {
 			if err := r.write(ctx, b); err != nil {
 				return err
 			}
-			b = newBatch(r.options.Topics, r.result.Generation)
+			b = newBatch(&r.options, r.result.Generation)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type executionRow struct {
 	endedAt              *time.Time
 	failure, failureKind string
 	failureStep          string
+	erased               bool
 	replayOf             *uuid.UUID
 	replay               string
 	traceID              string
@@ -71,14 +73,24 @@ type hookRow struct {
 	bodySHA256          string // of a body in the blob store
 	blob                string
 	files               string // JSON, or empty
+	erased              bool
+	key                 string // that its record is sealed with, or empty
 	replayOf            *uuid.UUID
 	traceID             string
 	topic               string // without the prefix
 }
 
+// opener opens what is sealed, and knows what was erased.
+type opener struct {
+	keys   *schemas.Keys
+	erased func(schemas.ExecutionID) bool
+}
+
+func (o opener) isErased(id schemas.ExecutionID) bool { return o.erased != nil && o.erased(id) }
+
 // executionRows reads a record of the topic executions: how the execution
-// stands, and a row for every attempt and every skipped step.
-func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, error) {
+// stands, and a row for every attempt and every skipped step. Of what was erased there is how it stands.
+func executionRows(r *kgo.Record, generation uint16, open opener) (executionRow, []stepRow, error) {
 	x := &records.ExecutionRecord{}
 	if err := proto.Unmarshal(r.Value, x); err != nil {
 		return executionRow{}, nil, fmt.Errorf("reading an execution record: %w", err)
@@ -90,6 +102,11 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 	if x.FlowId == "" {
 		return executionRow{}, nil, errors.New("reading an execution record's flow_id: missing")
 	}
+	err := open.keys.OpenEvents(context.Background(), x)
+	erased := errors.Is(err, schemas.ErrErased) || open.isErased(id)
+	if err != nil && !erased {
+		return executionRow{}, nil, err
+	}
 	src := source{topic: r.Topic, partition: r.Partition, offset: r.Offset, generation: generation}
 	row := executionRow{
 		source: src,
@@ -99,6 +116,9 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 		failure: x.Failure.GetMessage(), failureKind: x.Failure.GetKind(), failureStep: x.Failure.GetStep(),
 		replayOf: idOrNil(schemas.ExecutionIDFromBytes(x.ReplayOf)), replay: x.Replay, traceID: x.TraceId,
 		hookTopic: x.Hook.GetTopic(), hookPartition: x.Hook.GetPartition(), hookOffset: x.Hook.GetOffset(),
+	}
+	if erased {
+		row.failure, row.erased, x.Events = "", true, nil
 	}
 	if x.StartedAt == 0 {
 		row.startedAt = id.Time()
@@ -148,7 +168,7 @@ func executionRows(r *kgo.Record, generation uint16) (executionRow, []stepRow, e
 
 // hookRowOf reads a record of the topic hooks or replays; kept is false for one
 // that is a command and no request. The row shares the record's memory.
-func hookRowOf(r *kgo.Record, topic string, generation uint16) (row hookRow, kept bool, err error) {
+func hookRowOf(r *kgo.Record, topic string, generation uint16, open opener) (row hookRow, kept bool, err error) {
 	h, err := schemas.ParseHook(r)
 	if err != nil {
 		return hookRow{}, false, err
@@ -159,12 +179,21 @@ func hookRowOf(r *kgo.Record, topic string, generation uint16) (row hookRow, kep
 	if err := checkID(h.ID, r.Partition); err != nil {
 		return hookRow{}, false, fmt.Errorf("reading header ce_id: %w", err)
 	}
+	err = open.keys.OpenHook(context.Background(), h)
+	erased := errors.Is(err, schemas.ErrErased) || open.isErased(h.ID)
+	if err != nil && !erased {
+		return hookRow{}, false, err
+	}
+	if erased {
+		h.Path, h.Query, h.Headers, h.Body, h.BodyRef, h.Files = "", "", nil, nil, nil, nil
+	}
 	row = hookRow{
 		source: source{topic: r.Topic, partition: r.Partition, offset: r.Offset, generation: generation},
 		id:     uuid.UUID(h.ID), flow: h.Flow, receivedAt: within(h.Time),
 		method: h.Method, path: h.Path, query: h.Query, headers: h.Headers,
 		contentType: h.ContentType, body: h.Body, bodySize: uint64(len(h.Body)),
 		replayOf: idOrNil(h.ReplayOf), traceID: traceIDOf(h.TraceParent), topic: topic,
+		erased: erased, key: h.Key,
 	}
 	if ref := h.BodyRef; ref != nil {
 		row.blob, row.bodySize, row.bodySHA256 = ref.Blob, uint64(max(ref.Size, 0)), ref.SHA256

@@ -45,7 +45,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		{"no flow", with(func(x *records.ExecutionRecord) { x.FlowId = "" }), "flow_id: missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBatch(topics, 0)
+			b := newBatch(&Options{Topics: topics}, 0)
 			err := b.add(c.record)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
@@ -63,7 +63,7 @@ func TestNumbersThatDoNotFitAreBrought(t *testing.T) {
 	x.StartedAt, x.EndedAt, x.Version = math.MinInt64, math.MaxInt64, -1
 	x.Events[1].GetAttempt().HttpStatus = 70_000
 	x.Events[1].GetAttempt().Number = -3
-	b := newBatch(topics, 0)
+	b := newBatch(&Options{Topics: topics}, 0)
 	if err := b.add(recordOf(t, x)); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestACommandIsNoHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Topic = topics.Hooks()
-	b := newBatch(topics, 0)
+	b := newBatch(&Options{Topics: topics}, 0)
 	if err := b.add(r); err != nil || b.rows() != 0 || b.next[partition{topics.Hooks(), 0}] != 1 {
 		t.Errorf("%v, %d rows, next %v: want no row and progress", err, b.rows(), b.next)
 	}
@@ -93,7 +93,7 @@ func FuzzExecutionRows(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		b := newBatch(topics, 0)
+		b := newBatch(&Options{Topics: topics}, 0)
 		if err := b.add(&kgo.Record{Topic: topics.Executions(), Value: value}); err != nil {
 			return
 		}
@@ -140,7 +140,7 @@ func TestTheLatestStateWinsInWhateverOrder(t *testing.T) {
 			order := rapid.Permutation(log).Draw(r, "order")
 			order = append(order, rapid.SliceOfN(rapid.SampledFrom(log), 0, 8).Draw(r, "again")...)
 			for len(order) > 0 {
-				b := newBatch(topics, uint16(rapid.IntRange(0, 2).Draw(r, "generation")))
+				b := newBatch(&Options{Topics: topics}, uint16(rapid.IntRange(0, 2).Draw(r, "generation")))
 				n := rapid.IntRange(1, len(order)).Draw(r, "block")
 				for _, record := range order[:n] {
 					if err := b.add(record); err != nil {

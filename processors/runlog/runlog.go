@@ -67,6 +67,12 @@ type Options struct {
 	// the usual 30 days; it is called now and then. Nil: all are kept as long.
 	Retention func() map[string]time.Duration
 
+	// Keys open what executions of erasable flows wrote; nil: there are none.
+	// Erased reports whether an execution was erased: its rows say no more than
+	// how it stands, whatever Kafka still holds. Nil: none was.
+	Keys   *schemas.Keys
+	Erased func(schemas.ExecutionID) bool
+
 	// OnPoison is told of every record that cannot be decoded and is passed by.
 	// It is called from the writer's loop, and again when the record is read again.
 	OnPoison func(*kgo.Record, error)

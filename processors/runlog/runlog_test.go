@@ -19,13 +19,13 @@ func TestHistoryShowsWhatHappened(t *testing.T) {
 		say := func(t time.Time) string { return t.Format("2006-01-02 15:04:05.000000") }
 		want := []string{
 			`executions ["` + id.String() + `","pets",3,"succeeded","` + say(at) + `","` + say(at.Add(2345678*time.Microsecond)) +
-				`",2345.678,"","","",null,"","0af7651916cd43dd8448eb211c80319c","hooks",0,7]`,
+				`",2345.678,"","","",false,null,"","0af7651916cd43dd8448eb211c80319c","hooks",0,7]`,
 			`steps ["` + id.String() + `","pets",3,"create","Create the pet","petstore\/create-pet",0,1,"retrying","{\"name\":\"Gromit\"}","","busy","http",503,"k1","` +
 				say(at) + `",1.5,"` + say(at.Add(2*time.Second)) + `"]`,
 			`steps ["` + id.String() + `","pets",3,"create","Create the pet","petstore\/create-pet",0,2,"succeeded","{\"name\":\"Gromit\"}","{\"id\":12345678901234567890}","","",200,"k1","` +
 				say(at.Add(2*time.Second)) + `",2,null]`,
 			`steps ["` + id.String() + `","pets",3,"tell","","webhook\/send",0,0,"skipped","","","","",0,"","` + say(at.Add(2*time.Second)) + `",0,null]`,
-			`hooks ["` + id.String() + `","pets","` + say(at) + `","POST","\/hook\/pets\/x","a=1",{"user-agent":"curl","x-kind":"it's"},"application\/json","{\"petname\":\"Gromit\"}",20,"","","",null,"0af7651916cd43dd8448eb211c80319c","hooks",0,0]`,
+			`hooks ["` + id.String() + `","pets","` + say(at) + `","POST","\/hook\/pets\/x","a=1",{"user-agent":"curl","x-kind":"it's"},"application\/json","{\"petname\":\"Gromit\"}",20,"","","",false,null,"0af7651916cd43dd8448eb211c80319c","hooks",0,0]`,
 		}
 		if diff := cmp.Diff(want, dump(t, conn)); diff != "" {
 			t.Error(diff)

@@ -115,7 +115,7 @@ func read(ctx context.Context, client *kgo.Client, most int, out chan<- kgo.Fetc
 // loop fills one batch while the one before is being written.
 func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *backoff) error {
 	var (
-		filling = newBatch(s.w.options.Topics, 0)
+		filling = newBatch(&s.w.options, 0)
 		written = make(chan *batch, 1)
 		busy    bool
 		began   time.Time // when the last flush did
@@ -134,7 +134,7 @@ func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *ba
 			}
 			if left := time.Until(due); full || left <= 0 {
 				b := filling
-				filling, busy, full, began = newBatch(s.w.options.Topics, 0), true, false, time.Now()
+				filling, busy, full, began = newBatch(&s.w.options, 0), true, false, time.Now()
 				go func() {
 					if s.flush(ctx, b) {
 						// For those who watch the group's lag. Nothing here reads

@@ -94,7 +94,14 @@ func references(ctx context.Context, o *Options) (map[string]bool, error) {
 		}
 	}
 	return named, readTopic(ctx, client, o.Topics.State(), func(int32) int64 { return 0 }, func(r *kgo.Record) {
-		for _, found := range blobName.FindAllSubmatch(r.Value, -1) {
+		value := r.Value
+		if x, err := o.Keys.OpenState(ctx, value); err == nil && x.Key != "" {
+			value = nil
+			for _, header := range x.StoredHook.GetHeaders() {
+				value = append(value, header.Value...)
+			}
+		}
+		for _, found := range blobName.FindAllSubmatch(value, -1) {
 			named[string(found[1])] = true
 		}
 	})

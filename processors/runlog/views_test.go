@@ -13,11 +13,11 @@ func TestTheViewsAreAContract(t *testing.T) {
 	const at = "DateTime64(6, 'UTC')"
 	want := map[string]string{
 		"executions": "id UUID, flow String, version UInt32, status String, started_at " + at + ", ended_at Nullable(" + at + "), duration_ms Nullable(Float64), " +
-			"error String, error_kind String, error_step String, replay_of Nullable(UUID), replay String, trace_id String, topic String, partition Int32, offset Int64",
+			"error String, error_kind String, error_step String, erased Bool, replay_of Nullable(UUID), replay String, trace_id String, topic String, partition Int32, offset Int64",
 		"steps": "execution_id UUID, flow String, version UInt32, step String, name String, uses String, iteration Int32, attempt UInt32, status String, input String, output String, " +
 			"error String, error_kind String, http_status UInt16, idempotency_key String, started_at " + at + ", duration_ms Float64, retry_at Nullable(" + at + ")",
 		"hooks": "id UUID, flow String, received_at " + at + ", method String, path String, query String, headers Map(String, String), content_type String, body String, body_size UInt64, body_sha256 String, blob String, files String, " +
-			"replay_of Nullable(UUID), trace_id String, topic String, partition Int32, offset Int64",
+			"erased Bool, replay_of Nullable(UUID), trace_id String, topic String, partition Int32, offset Int64",
 	}
 	onEngines(t, func(t *testing.T, url string) {
 		conn := openEngine(t, url)

@@ -128,7 +128,7 @@ func (t *Triggers) follow(ctx context.Context, e *schemas.FlowEntry) error {
 		hooks := make([]*kgo.Record, 0, len(records))
 		for _, r := range records {
 			body, contentType := kafka.Body(r.Value)
-			h, err := t.hook(e.ID, time.Now(), "KAFKA", contentType, kafka.Headers(r), body)
+			h, err := t.hook(ctx, e.ID, time.Now(), "KAFKA", contentType, kafka.Headers(r), body)
 			if err != nil {
 				return err
 			}

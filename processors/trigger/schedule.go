@@ -154,7 +154,7 @@ func (t *Triggers) append(ctx context.Context, client *kgo.Client, name string, 
 	var err error
 	for _, d := range due {
 		var r *kgo.Record
-		if r, err = t.hook(d.flow, time.Now(), "SCHEDULE", "application/json", map[string]string{"scheduled-at": d.at.UTC().Format(time.RFC3339)}, d.body); err != nil {
+		if r, err = t.hook(ctx, d.flow, time.Now(), "SCHEDULE", "application/json", map[string]string{"scheduled-at": d.at.UTC().Format(time.RFC3339)}, d.body); err != nil {
 			break
 		}
 		records = append(records, r)

@@ -36,6 +36,7 @@ type Options struct {
 	Components *connectors.Set
 	Env        connectors.Env
 	OAuth      *oauth.Tokens
+	Keys       *schemas.Keys // seal the hooks of erasable flows; nil: there are none
 	Logger     *slog.Logger
 }
 
@@ -72,13 +73,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // hook is the record that starts an execution of a flow.
-func (t *Triggers) hook(flow string, at time.Time, method, contentType string, headers map[string]string, body []byte) (*kgo.Record, error) {
+func (t *Triggers) hook(ctx context.Context, flow string, at time.Time, method, contentType string, headers map[string]string, body []byte) (*kgo.Record, error) {
 	h := schemas.Hook{
 		ID:   schemas.NewExecutionID(at, schemas.PartitionOf(flow, t.opts.Partitions)),
 		Kind: schemas.KindHook, Flow: flow, Time: at, Method: method, ContentType: contentType, Headers: headers, Body: body,
 		Control: t.opts.Catalog.Offset(),
 	}
-	r, err := h.Record()
+	sealed := &h
+	if f := t.opts.Catalog.Flow(flow); f != nil && f.Published() != nil && f.Published().Flow.Erasable {
+		var err error
+		if h.Key, err = t.opts.Keys.New(ctx); err != nil {
+			return nil, fmt.Errorf("making a hook for flow %s: %w", flow, err)
+		}
+		if sealed, err = t.opts.Keys.SealHook(&h); err != nil {
+			return nil, fmt.Errorf("making a hook for flow %s: %w", flow, err)
+		}
+	}
+	r, err := sealed.Record()
 	if err != nil {
 		return nil, fmt.Errorf("making a hook for flow %s: %w", flow, err)
 	}

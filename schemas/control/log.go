@@ -35,6 +35,8 @@ type Options struct {
 	Kafka []kgo.Opt
 	// Cipher opens the secrets.
 	Cipher *Cipher
+	// Keys are told of the topic keys, and write to it; nil: it is not read.
+	Keys *schemas.Keys
 	// Connectors is called with the imported connectors when they have changed, before what follows in the log can be
 	// seen: a flow that uses one finds it. Nil: nobody wants to know.
 	Connectors func([]*schemas.ConnectorEntry)
@@ -102,6 +104,7 @@ func (l *Log) Start(ctx context.Context) error {
 		kgo.ProducerLinger(0),
 		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes), // an imported connector is one record
 		kgo.RecordDeliveryTimeout(10*time.Second),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), // keys are deleted in transactions
 	)...)
 	if err != nil {
 		return fmt.Errorf("configuring the control log's client: %w", err)
@@ -111,7 +114,12 @@ func (l *Log) Start(ctx context.Context) error {
 	from := map[string]map[int32]kgo.Offset{}
 	var records []*kgo.Record
 	// Secrets first: a credential's values are written before it is announced.
-	for _, topic := range []string{l.opts.Topics.Secrets(), l.opts.Topics.Control()} {
+	topics := []string{l.opts.Topics.Secrets(), l.opts.Topics.Control()}
+	if l.opts.Keys != nil {
+		topics = append([]string{l.opts.Topics.Keys()}, topics...)
+		l.opts.Keys.Attach(l.putKeys)
+	}
+	for _, topic := range topics {
 		end, err := schemas.PartitionEnd(ctx, client, topic, 0)
 		if err == nil {
 			err = schemas.ReadPartition(ctx, client, topic, 0, 0, end, func(r *kgo.Record) bool {
@@ -156,6 +164,12 @@ func (l *Log) apply(records []*kgo.Record) {
 		if r.Topic == l.opts.Topics.Secrets() {
 			l.applySecret(r)
 			secretsAt = r.Offset + 1
+			continue
+		}
+		if r.Topic == l.opts.Topics.Keys() {
+			if err := l.opts.Keys.Apply(string(r.Key), r.Value); err != nil {
+				l.opts.Logger.Error("keys of erasable flows cannot be read", "error", err)
+			}
 			continue
 		}
 		offset = r.Offset + 1
@@ -369,6 +383,10 @@ func (l *Log) DeleteSecret(ctx context.Context, credentialID string) error {
 		}
 	}
 	return l.putSecret(ctx, credentialID, nil)
+}
+
+func (l *Log) putKeys(ctx context.Context, tree string, sealed []byte) error {
+	return l.client.ProduceSync(ctx, &kgo.Record{Topic: l.opts.Topics.Keys(), Key: []byte(tree), Value: sealed}).FirstErr()
 }
 
 func (l *Log) putSecret(ctx context.Context, id string, value []byte) error {

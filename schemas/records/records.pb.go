@@ -1021,7 +1021,12 @@ type ExecutionRecord struct {
 	Events   []*Event `protobuf:"bytes,10,rep,name=events,proto3" json:"events,omitempty"`
 	TraceId  string   `protobuf:"bytes,11,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// The replay that the execution belongs to, or empty.
-	Replay        string `protobuf:"bytes,30,opt,name=replay,proto3" json:"replay,omitempty"`
+	Replay string `protobuf:"bytes,30,opt,name=replay,proto3" json:"replay,omitempty"`
+	// The key that failure and events are sealed with (schemas.Keys), and an
+	// ExecutionRecord with these two, sealed; both empty: they are not. Sealed
+	// alone is empty in a record of what was erased before.
+	Key           string `protobuf:"bytes,240,opt,name=key,proto3" json:"key,omitempty"`
+	Sealed        []byte `protobuf:"bytes,241,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1138,6 +1143,20 @@ func (x *ExecutionRecord) GetReplay() string {
 		return x.Replay
 	}
 	return ""
+}
+
+func (x *ExecutionRecord) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ExecutionRecord) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
 }
 
 // StepState is how a step of an open execution stands.
@@ -1371,7 +1390,11 @@ type Execution struct {
 	Given []byte `protobuf:"bytes,43,opt,name=given,proto3" json:"given,omitempty"`
 	// The execution and step that called this flow and wait for its end
 	// (schemas.Parent), or empty.
-	Parent        string `protobuf:"bytes,44,opt,name=parent,proto3" json:"parent,omitempty"`
+	Parent string `protobuf:"bytes,44,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The key that what the execution writes is sealed with (schemas.Keys), and
+	// in the topic the whole snapshot, sealed; both empty: it is not.
+	Key           string `protobuf:"bytes,240,opt,name=key,proto3" json:"key,omitempty"`
+	Sealed        []byte `protobuf:"bytes,241,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1553,6 +1576,20 @@ func (x *Execution) GetParent() string {
 	return ""
 }
 
+func (x *Execution) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Execution) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
 type StoredHook_Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -1672,7 +1709,7 @@ const file_records_proto_rawDesc = "" +
 	"\bexpanded\x18( \x01(\v2\x1b.sluice.records.v1.ExpandedH\x00R\bexpanded\x129\n" +
 	"\bcallback\x18) \x01(\v2\x1b.sluice.records.v1.CallbackH\x00R\bcallback\x120\n" +
 	"\x05given\x18* \x01(\v2\x18.sluice.records.v1.GivenH\x00R\x05givenB\x06\n" +
-	"\x04fact\"\xc5\x03\n" +
+	"\x04fact\"\xf1\x03\n" +
 	"\x0fExecutionRecord\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\fR\vexecutionId\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1687,7 +1724,9 @@ const file_records_proto_rawDesc = "" +
 	"\x06events\x18\n" +
 	" \x03(\v2\x18.sluice.records.v1.EventR\x06events\x12\x19\n" +
 	"\btrace_id\x18\v \x01(\tR\atraceId\x12\x16\n" +
-	"\x06replay\x18\x1e \x01(\tR\x06replay\"\xf0\x03\n" +
+	"\x06replay\x18\x1e \x01(\tR\x06replay\x12\x11\n" +
+	"\x03key\x18\xf0\x01 \x01(\tR\x03key\x12\x17\n" +
+	"\x06sealed\x18\xf1\x01 \x01(\fR\x06sealed\"\xf0\x03\n" +
 	"\tStepState\x125\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1d.sluice.records.v1.StepStatusR\x06status\x12\x1a\n" +
 	"\battempts\x18\x02 \x01(\x05R\battempts\x12\x16\n" +
@@ -1712,7 +1751,7 @@ const file_records_proto_rawDesc = "" +
 	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\x1a0\n" +
 	"\x06Header\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xa6\a\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xd2\a\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1738,7 +1777,9 @@ const file_records_proto_rawDesc = "" +
 	"\n" +
 	"order_name\x18* \x01(\tR\torderName\x12\x14\n" +
 	"\x05given\x18+ \x01(\fR\x05given\x12\x16\n" +
-	"\x06parent\x18, \x01(\tR\x06parent\x1aV\n" +
+	"\x06parent\x18, \x01(\tR\x06parent\x12\x11\n" +
+	"\x03key\x18\xf0\x01 \x01(\tR\x03key\x12\x17\n" +
+	"\x06sealed\x18\xf1\x01 \x01(\fR\x06sealed\x1aV\n" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
