@@ -402,6 +402,8 @@ func TestTheRunLogIsFilteredByIDAndOrigin(t *testing.T) {
 	second := h.execution(time.Minute, "pets", "succeeded", "", "application/json", `{"petname": "Wallace"}`)
 	again := schemas.NewExecutionID(h.at, 2)
 	h.insert("runlog_executions", "id, flow, status, started_at, replay_of, replay", []any{again.String(), "pets", "succeeded", h.at, first.String(), "r1"})
+	at := schemas.NewExecutionID(h.at.Add(-2*time.Hour), 2)
+	h.insert("runlog_executions", "id, flow, status, started_at, error_step", []any{at.String(), "pets", "failed", h.at.Add(-2 * time.Hour), "tell"})
 	for query, want := range map[string][]schemas.ExecutionID{
 		"id=" + first.String():            {first},
 		"id=" + first.String()[:11]:       {first},
@@ -410,6 +412,8 @@ func TestTheRunLogIsFilteredByIDAndOrigin(t *testing.T) {
 		"id=" + first.String() + "&q=wal": {},
 		"replayOf=" + first.String():      {again},
 		"replay=r1":                       {again},
+		"step=tell":                       {at},
+		"step=tell&status=succeeded":      {},
 		"id=ffff":                         {},
 	} {
 		var list struct{ Items []Execution }

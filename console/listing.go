@@ -153,6 +153,9 @@ func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditio
 	if in.Replay != "" {
 		where.add("replay = ?", in.Replay)
 	}
+	if in.Step != "" {
+		where.add("error_step = ?", in.Step)
+	}
 	if in.Cursor != "" {
 		id, err := uuid.Parse(in.Cursor)
 		if err != nil {

@@ -32,7 +32,6 @@ const tab = <P extends string>(path: P, component: ReturnType<typeof lazyRouteCo
   createRoute({ getParentRoute: () => designer, path, component: component as never })
 const canvas = lazyRouteComponent(() => import('../designer/canvas.tsx'), 'Canvas')
 const tabs = [
-  tab('/flows/$id', canvas),
   tab('/flows/$id/edit', canvas),
   tab(
     '/flows/$id/yaml',
@@ -48,6 +47,10 @@ const routes = [
   at(
     '/flows/new',
     lazyRouteComponent(() => import('../designer/start.tsx'), 'NewFlow'),
+  ),
+  at(
+    '/flows/$id',
+    lazyRouteComponent(() => import('../flows/page.tsx'), 'FlowPage'),
   ),
   at(
     '/flows',

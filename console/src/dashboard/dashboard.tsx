@@ -1,27 +1,18 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { ArrowRight, Plus, Workflow } from 'lucide-react'
-import { useEffect, useRef, useState } from 'react'
+import { useState } from 'react'
 import { exact } from '../api/client.ts'
 import { LiveDot } from '../executions/list.tsx'
 import { versionQuery } from '../executions/queries.ts'
+import { Recent } from '../executions/recent.tsx'
 import type { Execution } from '../executions/types.ts'
 import { type Flow, useFlows } from '../flows/queries.ts'
-import { useLive } from '../live/stream.ts'
-import { Columns, Legend, Lines } from '../ui/chart.tsx'
+import { useNews } from '../live/news.ts'
 import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
-import { ExecutionBadge, FlowBadge } from '../ui/status.tsx'
-import { duration, number, shortTime } from '../ui/time.ts'
-
-interface Series {
-  stepSeconds: number
-  at: number[]
-  executions: number[]
-  errors: number[]
-  p50Ms: number[]
-  p95Ms: number[]
-  status: Record<string, number[]>
-}
+import { FlowBadge } from '../ui/status.tsx'
+import { duration, number } from '../ui/time.ts'
+import { Charts, Figure, type Series, type Span, Spans } from './figures.tsx'
 
 interface Backlog {
   open: Record<string, number>
@@ -32,7 +23,7 @@ interface Backlog {
 interface Counters {
   hooks: number
   executions: Record<string, number>
-  steps: { step: string; executions: Record<string, number>; attempts: number; meanMs: number }[]
+  steps: { step: string; executions: Record<string, number>; attempts: number }[]
 }
 
 interface Stats {
@@ -45,14 +36,8 @@ const get =
   async ({ signal }: { signal: AbortSignal }) =>
     (await exact<T>('GET', path, { signal })).data
 
-const spans = [
-  ['1h', 'Hour'],
-  ['24h', 'Day'],
-  ['168h', 'Week'],
-] as const
-
 export function Dashboard() {
-  const [span, setSpan] = useState<(typeof spans)[number][0]>('1h')
+  const [span, setSpan] = useState<Span>('1h')
   const client = useQueryClient()
   const flows = useFlows()
   const stats = useQuery({ queryKey: ['dashboard', 'stats'], queryFn: get<Stats>('/stats'), refetchInterval: 15_000 })
@@ -67,27 +52,7 @@ export function Dashboard() {
     queryFn: get<{ items: Execution[] }>('/executions?limit=8'),
     refetchInterval: 15_000,
   })
-  // What happens shows within a second: news asks again, once for all of a burst.
-  const due = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const later = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const again = () => {
-    const ask = () => void client.invalidateQueries({ queryKey: ['dashboard'] })
-    due.current ??= setTimeout(() => {
-      due.current = undefined
-      ask()
-    }, 400)
-    // The history follows what is told within a second: once more when it is quiet.
-    clearTimeout(later.current)
-    later.current = setTimeout(ask, 1200)
-  }
-  useEffect(
-    () => () => {
-      clearTimeout(due.current)
-      clearTimeout(later.current)
-    },
-    [],
-  )
-  const live = useLive({}, { execution: again, lost: again })
+  const live = useNews({}, [['dashboard']])
   const names = new Map((flows.data ?? []).map(f => [f.id, f.name || f.id]))
 
   if (flows.isPending) {
@@ -124,18 +89,12 @@ export function Dashboard() {
       </Page>
     )
   }
-  const time = (t: number) =>
-    new Date(t * 1000).toLocaleString(
-      undefined,
-      span === '168h' ? { day: 'numeric', month: 'short' } : { hour: '2-digit', minute: '2-digit', hour12: false },
-    )
   const s = series.data
   const sum = (xs: number[] = []) => xs.reduce((a, b) => a + b, 0)
   const ran = sum(s?.executions)
   const failed = sum(s?.errors)
   const lag = sum(backlog.data?.lag.map(l => l.records))
   const open = (backlog.data?.open.waiting ?? 0) + (backlog.data?.open.running ?? 0)
-  const other = s ? s.executions.map((n, i) => n - s.errors[i]! - (s.status.succeeded?.[i] ?? 0)) : []
 
   return (
     <Page
@@ -144,19 +103,7 @@ export function Dashboard() {
       actions={
         <>
           <LiveDot state={live} />
-          <fieldset className="flex rounded-lg border border-line-strong p-0.5" aria-label="Time span">
-            {spans.map(([v, label]) => (
-              <button
-                key={v}
-                type="button"
-                aria-pressed={span === v}
-                onClick={() => setSpan(v)}
-                className={`h-7 rounded-md px-2.5 text-[0.8125rem] ${span === v ? 'bg-accent-soft font-medium text-accent-ink' : 'text-ink-2 hover:text-ink'}`}
-              >
-                {label}
-              </button>
-            ))}
-          </fieldset>
+          <Spans span={span} onChange={setSpan} />
         </>
       }
     >
@@ -182,59 +129,7 @@ export function Dashboard() {
           {backlog.data ? `${number(backlog.data.open.waiting ?? 0)} waiting, lag ${number(lag)}` : ''}
         </Figure>
       </dl>
-      <div className="grid min-w-0 gap-4 lg:grid-cols-2">
-        <Card className="flex min-w-0 flex-col gap-3 p-4">
-          <h2 className="font-semibold">Executions and errors</h2>
-          {s ? (
-            <>
-              <Columns
-                label={`Executions: ${number(ran)}, of which ${number(failed)} failed`}
-                at={s.at}
-                time={time}
-                stacks={[
-                  { name: 'succeeded', colour: 'var(--good)', values: s.status.succeeded ?? [] },
-                  { name: 'other', colour: 'var(--calm)', values: other },
-                  { name: 'failed', colour: 'var(--bad)', values: s.errors },
-                ]}
-              />
-              <Legend
-                items={[
-                  { name: 'succeeded', colour: 'var(--good)' },
-                  { name: 'failed', colour: 'var(--bad)' },
-                  { name: 'other', colour: 'var(--calm)' },
-                ]}
-              />
-            </>
-          ) : (
-            <Loading lines={2} />
-          )}
-        </Card>
-        <Card className="flex min-w-0 flex-col gap-3 p-4">
-          <h2 className="font-semibold">Latency</h2>
-          {s ? (
-            <>
-              <Lines
-                label="Latency over time, p50 and p95"
-                at={s.at}
-                time={time}
-                format={duration}
-                lines={[
-                  { name: 'p95', colour: 'var(--violet)', values: s.p95Ms.map((v, i) => (s.status.succeeded?.[i] ? v : Number.NaN)) },
-                  { name: 'p50', colour: 'var(--info)', values: s.p50Ms.map((v, i) => (s.status.succeeded?.[i] ? v : Number.NaN)) },
-                ]}
-              />
-              <Legend
-                items={[
-                  { name: 'p50', colour: 'var(--info)' },
-                  { name: 'p95', colour: 'var(--violet)' },
-                ]}
-              />
-            </>
-          ) : (
-            <Loading lines={2} />
-          )}
-        </Card>
-      </div>
+      <Charts series={s} span={span} />
       <div className="grid min-w-0 gap-4 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <section className="flex min-w-0 flex-col gap-3" aria-label="Flows">
           <h2 className="font-semibold">Flows and their steps</h2>
@@ -253,44 +148,15 @@ export function Dashboard() {
             </Link>
           </h2>
           <Card className="overflow-hidden">
-            {recent.data?.items.length ? (
-              <ul>
-                {recent.data.items.map(x => (
-                  <li key={x.id} className="flex items-center justify-between gap-3 border-b border-line px-4 py-2.5 last:border-0">
-                    <span className="min-w-0">
-                      <Link
-                        to={`/executions/${x.id}` as never}
-                        className="block truncate font-medium hover:text-accent-ink hover:underline"
-                      >
-                        {names.get(x.flow) ?? x.flow}
-                      </Link>
-                      <span className="text-xs text-ink-3">
-                        {shortTime(x.startedAt)} · {duration(x.durationMs)}
-                      </span>
-                    </span>
-                    <ExecutionBadge status={x.status} />
-                  </li>
-                ))}
-              </ul>
-            ) : (
-              <p className="px-4 py-6 text-center text-ink-3">Send a request to a running flow’s URL: it shows here within a second.</p>
-            )}
+            <Recent
+              items={recent.data?.items ?? []}
+              name={x => names.get(x.flow) ?? x.flow}
+              empty="Send a request to a running flow’s URL: it shows here within a second."
+            />
           </Card>
         </section>
       </div>
     </Page>
-  )
-}
-
-function Figure({ label, value, tone = '', children }: { label: string; value: string; tone?: string; children?: React.ReactNode }) {
-  return (
-    <div className="rounded-xl border border-line bg-surface px-4 py-3 shadow-card">
-      <dt className="text-xs text-ink-3">{label}</dt>
-      <dd>
-        <span className={`block text-2xl font-semibold tabular-nums tracking-tight ${tone}`}>{value}</span>
-        <span className="text-xs text-ink-3">{children}</span>
-      </dd>
-    </div>
   )
 }
 

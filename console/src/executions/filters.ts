@@ -10,17 +10,19 @@ export interface Filters {
   since: string
   until: string
   q: string
+  /** The step that an execution failed at. */
+  step: string
   /** How an execution's ID begins. */
   id: string
   replayOf: string
   replay: string
 }
 
-export const none: Filters = { flow: '', status: [], since: '', until: '', q: '', id: '', replayOf: '', replay: '' }
+export const none: Filters = { flow: '', status: [], since: '', until: '', q: '', step: '', id: '', replayOf: '', replay: '' }
 
 export const statuses: ExecutionStatus[] = ['succeeded', 'failed', 'running', 'waiting', 'duplicate', 'filtered', 'cancelled']
 
-const texts = ['flow', 'since', 'until', 'q', 'id', 'replayOf', 'replay'] as const
+const texts = ['flow', 'since', 'until', 'q', 'step', 'id', 'replayOf', 'replay'] as const
 
 /** The filters of an address; what it does not know it leaves out. */
 export function decode(search: string): Filters {
@@ -45,10 +47,14 @@ export function encode(f: Filters): string {
 export const isFiltered = (f: Filters) => encode(f) !== ''
 
 /** Whether a new execution belongs to a view: as far as its row says. A text search cannot tell. */
-export function shows(f: Filters, x: { id: string; flow: string; status: string; replayOf: string | null; replay?: string }): boolean {
+export function shows(
+  f: Filters,
+  x: { id: string; flow: string; status: string; errorStep?: string; replayOf: string | null; replay?: string },
+): boolean {
   return (
     (!f.flow || x.flow === f.flow) &&
     (!f.status.length || f.status.includes(x.status as ExecutionStatus)) &&
+    (!f.step || x.errorStep === f.step) &&
     (!f.id || x.id.replaceAll('-', '').startsWith(f.id.toLowerCase().replaceAll('-', ''))) &&
     (!f.replayOf || x.replayOf === f.replayOf) &&
     (!f.replay || x.replay === f.replay) &&

@@ -60,6 +60,17 @@ export function LiveDot({ state, paused }: { state: LiveState; paused?: boolean 
   )
 }
 
+/** Filters that have no field of their own: each is shown, and goes by a click. */
+const chips = (f: Filters): [keyof Filters, string][] =>
+  (
+    [
+      ['step', `Failed at ${f.step}`],
+      ['until', `Before ${f.until}`],
+      ['replayOf', `Repeats of ${f.replayOf.slice(0, 13)}…`],
+      ['replay', `Of replay ${f.replay}`],
+    ] as [keyof Filters, string][]
+  ).filter(([key]) => f[key])
+
 const rowHeight = 52
 
 export function RunLog() {
@@ -226,11 +237,17 @@ export function RunLog() {
             Clear
           </Button>
         )}
-        {(filters.replayOf || filters.replay) && (
-          <span className="text-[0.8125rem] text-ink-2">
-            {filters.replayOf ? `Repeats of ${filters.replayOf.slice(0, 13)}…` : `Of replay ${filters.replay}`}
-          </span>
-        )}
+        {chips(filters).map(([key, said]) => (
+          <button
+            key={key}
+            type="button"
+            onClick={() => setFilters({ [key]: '' })}
+            className="inline-flex h-7 items-center gap-1.5 rounded-full border border-accent bg-accent-soft px-2.5 text-accent-ink text-xs"
+          >
+            {said}
+            <X aria-label="remove this filter" className="size-3" />
+          </button>
+        ))}
       </search>
       {list.isPending ? (
         <Loading lines={8} />

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { exact } from '../api/client.ts'
+import { exact, isAway } from '../api/client.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import type { Flow } from '../flows/queries.ts'
 import { type ExecutionDetail, isOpen } from './types.ts'
@@ -31,5 +31,5 @@ export const flowQuery = (flow: string) =>
   queryOptions({
     queryKey: ['flow-of', flow],
     queryFn: async ({ signal }) => (await exact<Flow>('GET', `/flows/${encodeURIComponent(flow)}`, { signal })).data,
-    retry: false,
+    retry: (n, e) => n < 3 && isAway(e),
   })

@@ -1,16 +1,14 @@
-import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { Copy, MoreHorizontal, Pause, Play, Plus, ScrollText, Square, Trash2, Workflow } from 'lucide-react'
+import { Copy, MoreHorizontal, Pencil, Plus, ScrollText, Trash2, Workflow } from 'lucide-react'
 import { useState } from 'react'
-import { exact } from '../api/client.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { copyText } from '../ui/copy.tsx'
-import { Dialog } from '../ui/dialog.tsx'
-import { TextField } from '../ui/field.tsx'
 import { Menu, type MenuItem } from '../ui/menu.tsx'
 import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
-import { Badge, FlowBadge, type FlowState } from '../ui/status.tsx'
-import { tell, tellError } from '../ui/toast.tsx'
+import { Badge, FlowBadge } from '../ui/status.tsx'
+import { tell } from '../ui/toast.tsx'
+import { commands, useCommand } from './commands.tsx'
+import { DeleteDialog } from './delete.tsx'
 import { type Flow, useFlows } from './queries.ts'
 
 export function FlowList() {
@@ -46,31 +44,17 @@ export function FlowList() {
   )
 }
 
-type Command = 'start' | 'pause' | 'resume' | 'stop'
-
-/** What can be done with a flow as it stands. */
-const commands: Record<FlowState, { command: Command; label: string; icon: React.ReactNode }[]> = {
-  stopped: [{ command: 'start', label: 'Start', icon: <Play /> }],
-  running: [
-    { command: 'pause', label: 'Pause', icon: <Pause /> },
-    { command: 'stop', label: 'Stop', icon: <Square /> },
-  ],
-  paused: [
-    { command: 'resume', label: 'Resume', icon: <Play /> },
-    { command: 'stop', label: 'Stop', icon: <Square /> },
-  ],
-}
-
 function Row({ flow: f, onDelete }: { flow: Flow; onDelete: () => void }) {
-  const client = useQueryClient()
   const navigate = useNavigate()
   const name = f.name || f.id
-  const say = (command: Command) =>
-    void exact('POST', `/flows/${encodeURIComponent(f.id)}/${command}`)
-      .then(() => client.invalidateQueries({ queryKey: ['flows'] }))
-      .catch(tellError)
+  const say = useCommand(f)
   const items: (MenuItem | 'line')[] = [
-    ...(f.version > 0 ? commands[f.state].map(c => ({ label: c.label, icon: c.icon, onSelect: () => say(c.command) })) : []),
+    ...(f.version > 0 ? commands[f.state].map(c => ({ label: c.label, icon: c.icon, onSelect: () => void say(c.command) })) : []),
+    {
+      label: 'Edit',
+      icon: <Pencil />,
+      onSelect: () => void navigate({ to: `/flows/${encodeURIComponent(f.id)}/edit` as never }),
+    },
     { label: 'Copy URL', icon: <Copy />, onSelect: () => void copyText(f.hookUrl).then(() => tell('URL copied')) },
     {
       label: 'Run log',
@@ -102,44 +86,5 @@ function Row({ flow: f, onDelete }: { flow: Flow; onDelete: () => void }) {
         </IconButton>
       </Menu>
     </li>
-  )
-}
-
-function DeleteDialog({ flow, onClose }: { flow: Flow; onClose: () => void }) {
-  const [typed, setTyped] = useState('')
-  const [busy, setBusy] = useState(false)
-  const client = useQueryClient()
-  const name = flow.name || flow.id
-  return (
-    <Dialog
-      title={`Delete ${name}?`}
-      onClose={onClose}
-      actions={
-        <>
-          <Button onClick={onClose}>Keep it</Button>
-          <Button
-            look="danger"
-            busy={busy}
-            disabled={typed !== name}
-            onClick={() => {
-              setBusy(true)
-              exact('DELETE', `/flows/${encodeURIComponent(flow.id)}?${new URLSearchParams({ confirm: name })}`)
-                .then(() => {
-                  tell(`${name} is deleted`)
-                  onClose()
-                  return client.invalidateQueries({ queryKey: ['flows'] })
-                })
-                .catch(tellError)
-                .finally(() => setBusy(false))
-            }}
-          >
-            Delete
-          </Button>
-        </>
-      }
-    >
-      <p className="mb-4 text-ink-2">Its URL answers 404 from now on. What it accepted is still finished, and its history stays.</p>
-      <TextField label={`Type ${name} to confirm`} value={typed} onChange={e => setTyped(e.target.value)} autoFocus />
-    </Dialog>
   )
 }

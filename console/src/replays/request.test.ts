@@ -50,4 +50,17 @@ describe('a replay of what the run log shows', () => {
     const address = replayOfFilters({ ...none, flow: "o'x", replay: 'r1' })
     expect(formOf(address.slice(address.indexOf('?'))).sql).toBe("SELECT id FROM executions WHERE flow = 'o\\'x' AND replay = 'r1'")
   })
+  it('keeps the time in such a statement', () => {
+    const sql = (f: Partial<typeof none>) => new URLSearchParams(replayOfFilters({ ...none, replay: 'r1', ...f }).split('?')[1]).get('sql')
+    expect(sql({ since: '1h30m', until: '15m' })).toBe(
+      "SELECT id FROM executions WHERE started_at >= now64(3) - INTERVAL 5400 SECOND AND started_at < now64(3) - INTERVAL 900 SECOND AND replay = 'r1'",
+    )
+    expect(sql({ since: '2026-01-31T09:00:00Z' })).toContain("started_at >= parseDateTime64BestEffort('2026-01-31T09:00:00Z', 6)")
+  })
+  it('keeps the text in such a statement, quoted', () => {
+    const sql = new URLSearchParams(replayOfFilters({ ...none, step: 'tell', q: "it's" }).split('?')[1]).get('sql')
+    expect(sql).toContain("error_step = 'tell'")
+    expect(sql).toContain("positionCaseInsensitiveUTF8(error, 'it\\'s') > 0")
+    expect(sql).toContain("positionCaseInsensitiveUTF8(body, 'it\\'s') > 0")
+  })
 })

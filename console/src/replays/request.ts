@@ -122,18 +122,34 @@ export function requestOf(f: Form): Record<string, unknown> {
   return Object.fromEntries(Object.entries({ ...common, ...body }).filter(([, v]) => v !== undefined))
 }
 
+const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600 }
+
+/** A time as the run log's filters write it, in SQL: how long ago, or when. */
+function instant(text: string): string {
+  const ago = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
+  if (ago.length && ago.map(m => m[0]).join('') === text) {
+    return `now64(3) - INTERVAL ${Math.round(ago.reduce((n, m) => n + Number(m[1]) * units[m[2]!]!, 0))} SECOND`
+  }
+  return `parseDateTime64BestEffort(${literal(text)}, 6)`
+}
+
+const literal = (s: string) => `'${s.replace(/[\\']/g, c => `\\${c}`)}'`
+
 /** The address of a replay of what the run log shows. */
 export function replayOfFilters(f: Filters): string {
   const p = new URLSearchParams()
-  if (f.id || f.replay || f.replayOf) {
-    const quoted = (s: string) => `'${s.replace(/[\\']/g, c => `\\${c}`)}'`
-    const bare = `replaceAll(toString(id), '-', '')`
+  if (f.id || f.replay || f.replayOf || f.step) {
     const where = [
-      f.flow && `flow = ${quoted(f.flow)}`,
-      f.status.length && `status IN (${f.status.map(quoted).join(', ')})`,
-      f.id && `startsWith(${bare}, ${quoted(f.id.toLowerCase().replaceAll('-', ''))})`,
-      f.replay && `replay = ${quoted(f.replay)}`,
-      f.replayOf && `replay_of = toUUID(${quoted(f.replayOf)})`,
+      f.flow && `flow = ${literal(f.flow)}`,
+      f.status.length && `status IN (${f.status.map(literal).join(', ')})`,
+      f.since && `started_at >= ${instant(f.since)}`,
+      f.until && `started_at < ${instant(f.until)}`,
+      f.id && `startsWith(replaceAll(toString(id), '-', ''), ${literal(f.id.toLowerCase().replaceAll('-', ''))})`,
+      f.step && `error_step = ${literal(f.step)}`,
+      f.replay && `replay = ${literal(f.replay)}`,
+      f.replayOf && `replay_of = toUUID(${literal(f.replayOf)})`,
+      f.q &&
+        `(positionCaseInsensitiveUTF8(error, ${literal(f.q)}) > 0 OR id IN (SELECT id FROM hooks WHERE positionCaseInsensitiveUTF8(body, ${literal(f.q)}) > 0))`,
     ].filter(Boolean)
     p.set('sql', `SELECT id FROM executions WHERE ${where.join(' AND ')}`)
     if (f.flow) p.set('flow', f.flow)

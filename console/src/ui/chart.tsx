@@ -1,3 +1,4 @@
+import { type PointerEvent, type ReactNode, useState } from 'react'
 import { number } from './time.ts'
 
 export interface Stack {
@@ -6,7 +7,98 @@ export interface Stack {
   values: number[]
 }
 
-/** Columns over time, stacked. What it shows is also a table, for those who do not see it. */
+/** The next round number: 1, 2 or 5 with zeros. */
+export function roundUp(v: number): number {
+  if (!(v > 0)) return 1
+  const unit = 10 ** Math.floor(Math.log10(v))
+  const top = [1, 2, 5, 10].find(n => n * unit >= v * (1 - 1e-9)) ?? 10
+  return top * unit
+}
+
+/** What both charts stand in: a scale, a line of times, and what one points at, in words. */
+function Frame({
+  label,
+  at,
+  top,
+  format,
+  time,
+  height,
+  read,
+  children,
+}: {
+  label: string
+  at: number[]
+  top: number
+  format: (v: number) => string
+  time: (at: number) => string
+  height: number
+  read: (i: number) => { name: string; colour: string; text: string }[]
+  children: ReactNode
+}) {
+  const [over, setOver] = useState<number>()
+  const i = over === undefined || over >= at.length ? undefined : over
+  const place = (e: PointerEvent) => {
+    const box = e.currentTarget.getBoundingClientRect()
+    setOver(Math.max(0, Math.min(at.length - 1, Math.floor(((e.clientX - box.left) / box.width) * at.length))))
+  }
+  const share = i === undefined ? 0 : ((i + 0.5) / Math.max(1, at.length)) * 100
+  return (
+    <figure className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-2 gap-y-1.5">
+      <div
+        aria-hidden
+        className="flex min-w-8 flex-col justify-between text-right text-[0.6875rem] text-ink-3 tabular-nums"
+        style={{ height }}
+      >
+        <span>{format(top)}</span>
+        <span>{format(top / 2)}</span>
+        <span>0</span>
+      </div>
+      <div className="relative min-w-0" onPointerMove={place} onPointerLeave={() => setOver(undefined)}>
+        <svg
+          role="img"
+          aria-label={label}
+          className="block w-full border-b border-line-strong"
+          height={height}
+          viewBox={`0 0 100 ${height}`}
+          preserveAspectRatio="none"
+        >
+          {[0.5, height / 2].map(y => (
+            <line key={y} x1={0} x2={100} y1={y} y2={y} stroke="var(--line)" vectorEffect="non-scaling-stroke" />
+          ))}
+          {children}
+          {i !== undefined && (
+            <line x1={share} x2={share} y1={0} y2={height} stroke="var(--ink-3)" strokeDasharray="3 3" vectorEffect="non-scaling-stroke" />
+          )}
+        </svg>
+        {i !== undefined && (
+          <div
+            className={`pointer-events-none absolute top-1 z-10 rounded-lg border border-line bg-raised px-2.5 py-1.5 text-xs shadow-pop ${share > 50 ? '-translate-x-[calc(100%+8px)]' : 'translate-x-2'}`}
+            style={{ left: `${share}%` }}
+          >
+            <p className="whitespace-nowrap text-ink-3">{time(at[i]!)}</p>
+            {read(i).map(r => (
+              <p key={r.name} className="flex items-center gap-1.5 whitespace-nowrap tabular-nums">
+                <span aria-hidden className="size-2 rounded-sm" style={{ background: r.colour }} />
+                {r.name} <span className="ml-auto pl-3 font-medium">{r.text}</span>
+              </p>
+            ))}
+          </div>
+        )}
+      </div>
+      <div aria-hidden className="col-start-2 flex justify-between text-[0.6875rem] text-ink-3 tabular-nums">
+        {at.length > 0 && (
+          <>
+            <span>{time(at[0]!)}</span>
+            {at.length > 2 && <span>{time(at[Math.floor(at.length / 2)]!)}</span>}
+            {at.length > 1 && <span>{time(at.at(-1)!)}</span>}
+          </>
+        )}
+      </div>
+    </figure>
+  )
+}
+
+/** Columns over time, stacked. */
 export function Columns({
   label,
   at,
@@ -21,55 +113,43 @@ export function Columns({
   time: (at: number) => string
 }) {
   const totals = at.map((_, i) => stacks.reduce((n, s) => n + (s.values[i] ?? 0), 0))
-  const top = Math.max(1, ...totals)
+  const top = roundUp(Math.max(2, ...totals))
   const w = 100 / Math.max(1, at.length)
   return (
-    <figure className="flex flex-col gap-1.5">
-      <div className="flex gap-2">
-        <div
-          aria-hidden
-          className="flex w-8 flex-col justify-between text-right text-[0.6875rem] text-ink-3 tabular-nums"
-          style={{ height }}
-        >
-          <span>{number(top)}</span>
-          <span>0</span>
-        </div>
-        <svg
-          role="img"
-          aria-label={label}
-          className="min-w-0 flex-1 border-b border-line"
-          height={height}
-          viewBox={`0 0 100 ${height}`}
-          preserveAspectRatio="none"
-        >
-          {at.map((t, i) => {
-            let y = height
-            return (
-              <g key={t}>
-                <title>{`${time(t)}: ${stacks.map(s => `${number(s.values[i] ?? 0)} ${s.name}`).join(', ')}`}</title>
-                <rect x={i * w} y={0} width={w} height={height} fill="transparent" />
-                {stacks.map(s => {
-                  const v = s.values[i] ?? 0
-                  const h = v === 0 ? 0 : Math.max(2, (v / top) * (height - 4))
-                  y -= h
-                  return <rect key={s.name} x={i * w + w * 0.12} y={y} width={w * 0.76} height={h} fill={s.colour} />
-                })}
-              </g>
-            )
-          })}
-        </svg>
-      </div>
-      <div aria-hidden className="flex justify-between pl-10 text-[0.6875rem] text-ink-3">
-        {at.length > 0 && (
-          <>
-            <span>{time(at[0]!)}</span>
-            <span>{time(at[Math.floor(at.length / 2)]!)}</span>
-            <span>{time(at.at(-1)!)}</span>
-          </>
-        )}
-      </div>
-    </figure>
+    <Frame
+      label={label}
+      at={at}
+      top={top}
+      format={number}
+      time={time}
+      height={height}
+      read={i => stacks.map(s => ({ name: s.name, colour: s.colour, text: number(s.values[i] ?? 0) }))}
+    >
+      {at.map((t, i) => {
+        let y = height
+        return stacks.map(s => {
+          const v = s.values[i] ?? 0
+          if (v === 0) return null
+          const h = Math.max(2, (v / top) * (height - 2))
+          y -= h
+          return <rect key={`${t} ${s.name}`} x={i * w + w * 0.12} y={y} width={w * 0.76} height={h} fill={s.colour} />
+        })
+      })}
+    </Frame>
   )
+}
+
+/** A line's path: runs of neighbours, and those that stand alone, which a line alone would not show. */
+export function pathOf(values: number[], x: (i: number) => number, y: (v: number) => number): { line: string; dots: string } {
+  let line = ''
+  let dots = ''
+  values.forEach((v, i) => {
+    if (!Number.isFinite(v)) return
+    const before = Number.isFinite(values[i - 1])
+    if (!before && !Number.isFinite(values[i + 1])) dots += `M${x(i)},${y(v)}h0`
+    else line += `${before ? 'L' : 'M'}${x(i)},${y(v)}`
+  })
+  return { line, dots }
 }
 
 /** Lines over a common scale; NaN leaves a gap. */
@@ -88,52 +168,31 @@ export function Lines({
   format: (v: number) => string
   time: (at: number) => string
 }) {
-  const top = Math.max(1e-9, ...lines.flatMap(l => l.values.filter(Number.isFinite)))
-  const x = (i: number) => (at.length < 2 ? 50 : (i / (at.length - 1)) * 100)
+  const top = roundUp(Math.max(1e-3, ...lines.flatMap(l => l.values.filter(Number.isFinite))))
+  const x = (i: number) => ((i + 0.5) / Math.max(1, at.length)) * 100
   const y = (v: number) => height - 2 - (v / top) * (height - 6)
-  const d = (values: number[]) =>
-    values.map((v, i) => (Number.isFinite(v) ? `${i > 0 && Number.isFinite(values[i - 1]) ? 'L' : 'M'}${x(i)},${y(v)}` : '')).join('')
   return (
-    <figure className="flex flex-col gap-1.5">
-      <div className="flex gap-2">
-        <div
-          aria-hidden
-          className="flex w-12 flex-col justify-between text-right text-[0.6875rem] text-ink-3 tabular-nums"
-          style={{ height }}
-        >
-          <span>{format(top)}</span>
-          <span>0</span>
-        </div>
-        <svg
-          role="img"
-          aria-label={label}
-          className="min-w-0 flex-1 border-b border-line"
-          height={height}
-          viewBox={`0 0 100 ${height}`}
-          preserveAspectRatio="none"
-        >
-          {lines.map(l => (
-            <path
-              key={l.name}
-              d={d(l.values)}
-              fill="none"
-              stroke={l.colour}
-              strokeWidth={2}
-              vectorEffect="non-scaling-stroke"
-              strokeLinecap="round"
-            />
-          ))}
-        </svg>
-      </div>
-      <div aria-hidden className="flex justify-between pl-14 text-[0.6875rem] text-ink-3">
-        {at.length > 0 && (
-          <>
-            <span>{time(at[0]!)}</span>
-            <span>{time(at.at(-1)!)}</span>
-          </>
-        )}
-      </div>
-    </figure>
+    <Frame
+      label={label}
+      at={at}
+      top={top}
+      format={format}
+      time={time}
+      height={height}
+      read={i =>
+        lines.map(l => ({ name: l.name, colour: l.colour, text: Number.isFinite(l.values[i]) ? format(l.values[i]!) : 'nothing ended' }))
+      }
+    >
+      {lines.map(l => {
+        const { line, dots } = pathOf(l.values, x, y)
+        return (
+          <g key={l.name} fill="none" stroke={l.colour} strokeLinecap="round" strokeLinejoin="round">
+            {line && <path d={line} strokeWidth={2} vectorEffect="non-scaling-stroke" />}
+            {dots && <path data-dots d={dots} strokeWidth={6} vectorEffect="non-scaling-stroke" />}
+          </g>
+        )
+      })}
+    </Frame>
   )
 }
 

@@ -3,6 +3,7 @@ import { ago, bytes, duration } from './time.ts'
 
 it.each([
   [null, '–'],
+  [0.002, '< 0.1 ms'],
   [0.26, '0.3 ms'],
   [12.4, '12 ms'],
   [1500, '1.50 s'],

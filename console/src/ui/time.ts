@@ -17,6 +17,7 @@ export const fullTime = (at: string | number | Date) => full.format(new Date(at)
 /** How long something took. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return '–'
+  if (ms > 0 && ms < 0.05) return '< 0.1 ms'
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`

@@ -1,0 +1,35 @@
+import { type QueryKey, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef } from 'react'
+import { type LiveState, useLive } from './stream.ts'
+
+/**
+ * What happens shows within a second: news asks these queries again, once for
+ * all of a burst. The history follows what is told within a second, so once
+ * more when it is quiet.
+ */
+export function useNews(query: { flow?: string; status?: string[] }, keys: QueryKey[]): LiveState {
+  const client = useQueryClient()
+  const latest = useRef(keys)
+  latest.current = keys
+  const due = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const later = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const again = () => {
+    const ask = () => {
+      for (const queryKey of latest.current) void client.invalidateQueries({ queryKey })
+    }
+    due.current ??= setTimeout(() => {
+      due.current = undefined
+      ask()
+    }, 400)
+    clearTimeout(later.current)
+    later.current = setTimeout(ask, 1200)
+  }
+  useEffect(
+    () => () => {
+      clearTimeout(due.current)
+      clearTimeout(later.current)
+    },
+    [],
+  )
+  return useLive(query, { execution: again, lost: again })
+}
