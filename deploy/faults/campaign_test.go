@@ -4,11 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// TestAShortRoundBreaksNoPromise plays two scenarios that between them kill
-// and stop runners, edges, the run log and brokers. `make faults` plays many.
+// TestAShortRoundBreaksNoPromise plays scenarios that between them kill and
+// stop runners, edges, the run log and brokers, and one that times the flows
+// beside one that hangs. `make faults` plays many.
 func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "sluice")
 	build := exec.Command("go", "build", "-o", binary, "sluice")
@@ -16,23 +18,40 @@ func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, seed := range []uint64{2, 205} {
-		t.Logf("seed %d: %s", seed, newScenario(seed, 1))
-		found, err := campaign(t.Context(), binary, seed, 1, 200, t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if found > 0 {
-			t.Errorf("seed %d found something; `go run ./deploy/faults -seed %d -n 1 -keep DIR` plays it again", seed, seed)
-		}
+	for seed := range uint64(3) {
+		t.Logf("seed %d: %s", seed, newScenario(seed, 100, short))
+	}
+	found, err := campaign(t.Context(), options{seed: 0, n: 3, binary: binary, scale: 100, length: short, keep: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found > 0 {
+		t.Errorf("%d scenarios found something; `go run ./deploy/faults -seed N -n 1 -keep DIR` plays one again", found)
 	}
 }
 
 // TestAScenarioDependsOnItsSeedAlone says that what was found can be found again.
 func TestAScenarioDependsOnItsSeedAlone(t *testing.T) {
 	for seed := range uint64(200) {
-		if a, b := newScenario(seed, 1).String(), newScenario(seed, 1).String(); a != b {
+		if a, b := newScenario(seed, 1, short).String(), newScenario(seed, 1, short).String(); a != b {
 			t.Errorf("seed %d: %s, and then %s", seed, a, b)
+		}
+	}
+}
+
+// TestEveryFaultIsPlayed says that 200 scenarios have all that there is.
+func TestEveryFaultIsPlayed(t *testing.T) {
+	var all strings.Builder
+	for seed := range uint64(200) {
+		all.WriteString(newScenario(seed, 1, short).String() + "\n")
+	}
+	for _, want := range []string{
+		"kill -9 run0", "kill -9 edge1", "kill -9 log", "kill -9 both runners", "kill -9 broker 2", "SIGSTOP run1", "SIGSTOP edge0", "SIGSTOP log",
+		"SIGSTOP broker 0", "SIGSTOP all brokers", "ClickHouse away", "slow destination", "hanging destination", "flapping destination", "busy destination",
+		"third runner", "rolling restart", "poison", "disk of broker", "disk of data", "clock of run0 jumps by -", "clock of edge1 jumps", "hangs, and the others are timed",
+	} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("no scenario has %q", want)
 		}
 	}
 }

@@ -1,25 +1,32 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
 )
 
 // destination is the system that flows call: it writes down every request in
-// the order they come, and behaves as it is told.
+// the order they come, behaves as it is told, and calls callback URLs.
 type destination struct {
 	server *http.Server
 	url    string
+	edges  func() []string // which take callbacks
 
 	mu   sync.Mutex
 	hits []hit
 	mood mood
 	turn int
+
+	calls sync.WaitGroup
+	ended chan struct{}
 }
 
 // mood is how a destination answers.
@@ -33,12 +40,12 @@ const (
 	busy     mood = "busy"     // two of three 429 with Retry-After
 )
 
-func newDestination() (*destination, error) {
+func newDestination(edges func() []string) (*destination, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	d := &destination{url: "http://" + l.Addr().String(), mood: well}
+	d := &destination{url: "http://" + l.Addr().String(), mood: well, edges: edges, ended: make(chan struct{})}
 	d.server = &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = d.server.Serve(l) }()
 	return d, nil
@@ -47,8 +54,8 @@ func newDestination() (*destination, error) {
 func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	var body struct {
-		N     int
-		Order string `json:"order"`
+		N, Item, Size, Called, Told int
+		Callback                    string
 	}
 	_ = json.Unmarshal(raw, &body)
 	d.mu.Lock()
@@ -68,16 +75,54 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusTooManyRequests
 		}
 	}
-	d.hits = append(d.hits, hit{flow: r.URL.Query().Get("flow"), step: r.URL.Query().Get("step"), key: r.Header.Get("Idempotency-Key"),
-		n: body.N, order: body.Order, ok: status == http.StatusOK})
+	h := hit{flow: r.URL.Query().Get("flow"), step: r.URL.Query().Get("step"), key: r.Header.Get("Idempotency-Key"),
+		n: body.N, item: body.Item, size: body.Size, called: body.Called, told: body.Told, ok: status == http.StatusOK, at: time.Now()}
+	d.hits = append(d.hits, h)
 	d.mu.Unlock()
-	time.Sleep(wait) // how slow the destination is
+	if body.Callback != "" && h.ok {
+		if body.N%3 == 0 {
+			d.callBack(body.Callback, body.N, 1) // before this is answered: early
+		} else {
+			d.calls.Go(func() { d.callBack(body.Callback, body.N, 1+body.N%2) })
+		}
+	}
+	select {
+	case <-time.After(wait): // how slow the destination is
+	case <-r.Context().Done():
+	}
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(1))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, `{"ok":true}`)
+}
+
+// callBack calls a callback URL through one edge after the other until one
+// takes it; some callers do it twice.
+func (d *destination) callBack(callback string, n, times int) {
+	u, err := url.Parse(callback)
+	if err != nil {
+		return
+	}
+	client := &http.Client{Timeout: 3 * time.Second}
+	for try := 0; times > 0; try++ {
+		edges := d.edges()
+		body := bytes.NewReader(fmt.Appendf(nil, `{"n":%d}`, n))
+		resp, err := client.Post("http://"+edges[try%len(edges)]+u.Path, "application/json", body)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode/100 == 2 || resp.StatusCode == http.StatusGone {
+				times--
+				continue
+			}
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-d.ended:
+			return
+		}
+	}
 }
 
 func (d *destination) set(m mood) {
@@ -92,4 +137,8 @@ func (d *destination) seen() []hit {
 	return append([]hit(nil), d.hits...)
 }
 
-func (d *destination) close() { _ = d.server.Close() }
+func (d *destination) close() {
+	close(d.ended)
+	_ = d.server.Close()
+	d.calls.Wait()
+}

@@ -3,73 +3,41 @@ package main
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 )
 
-// flowKind is a flow of every scenario, with what is expected of it.
-type flowKind struct {
-	id, settings string
-	ordered      bool
-	deduped      bool
-}
-
-// concurrency is each flow's: how many effects of it can be in flight.
-const concurrency = 50
-
-var flows = []flowKind{
-	{id: "relay"},
-	{id: "lane", settings: "order: {key: =body.order}\n", ordered: true},
-	{id: "once", settings: "dedupe: {key: =body.n, window: 1h}\n", deduped: true},
-}
-
-// deliveries is how often the sender delivers a hook: some of the events of a
-// deduped flow come ten times at once.
-func (f flowKind) deliveries(n int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		times := 1
-		if f.deduped && n%5 == 0 {
-			times = 10
-		}
-		for i := range times {
-			if !yield(i) {
-				return
-			}
-		}
-	}
-}
-
-// document is the flow: two calls, one after the other.
-func (f flowKind) document(destination string) string {
-	call := func(id, after string) string {
-		return fmt.Sprintf("  - {id: %s, uses: webhook/send, timeout: 5s, retry: {attempts: 100, initial: 100ms, factor: 1.5, max: 1s, maxAge: 10m, on: [network, timeout, 408, 429, 5xx]}, input: {url: %q, body: %s}}\n",
-			id, destination+"/?flow="+f.id+"&step="+id, after)
-	}
-	return fmt.Sprintf("kind: Flow\nid: %s\nconcurrency: %d\n%strigger: {uses: webhook/receive}\nsteps:\n", f.id, concurrency, f.settings) +
-		call("first", "'={\"n\": body.n, \"order\": body.order}'") + call("second", "'={\"n\": body.n, \"order\": body.order, \"after\": steps.first.status}'") + "---\n"
-}
-
-// fault is one thing that is done to the installation while hooks come in.
+// fault is one thing that is done to the installation while hooks come in. It
+// undoes itself.
 type fault struct {
 	at   time.Duration // after the load began
 	name string
-	do   func(ctx context.Context, w *world) error
-	// repeats is how many runners may repeat what they had in flight.
-	repeats int
+	// on is what it is done to: faults on the same thing are done one after the
+	// other, all others at once.
+	on []string
+	do func(ctx context.Context, w *world) error
+	// repeats: runners may repeat what they had in flight.
+	repeats bool
+	// deaths: processes may end by it, and are started again.
+	poison int
 }
 
 // scenario is what is done; it depends on its seed alone.
 type scenario struct {
-	seed   uint64
-	hooks  int           // of each flow
-	over   time.Duration // the load is spread over
+	seed  uint64
+	scale int           // hooks of the flow that gets most
+	over  time.Duration // the load is spread over
+	calm  bool          // no faults: a destination hangs, and the others are timed
+	// faults are in the order of their beginning.
 	faults []fault
 }
 
 func (s *scenario) String() string {
+	if s.calm {
+		return "one flow's destination hangs, and the others are timed"
+	}
 	var names []string
 	for _, f := range s.faults {
 		names = append(names, fmt.Sprintf("%s at %.1fs", f.name, f.at.Seconds()))
@@ -77,43 +45,53 @@ func (s *scenario) String() string {
 	return strings.Join(names, ", ")
 }
 
-// menu are the faults to choose from. Each undoes itself.
-var menu = []func(r *rand.Rand) fault{
-	func(r *rand.Rand) fault {
-		who, down := fmt.Sprintf("run%d", r.IntN(2)), between(r, 0, 2000)
-		return fault{name: "kill -9 " + who, repeats: 1, do: func(ctx context.Context, w *world) error {
-			w.kill(who)
-			rest(ctx, down)
-			return w.start(who)
+// long makes the pauses of a scenario up to a minute.
+type length struct{ frozen [2]int }
+
+var (
+	short = length{frozen: [2]int{2500, 6000}}
+	long  = length{frozen: [2]int{5000, 60000}}
+)
+
+// zombie is longer than a session: another runner has taken over when a frozen
+// one thaws.
+var zombie = [2]int{11000, 14000}
+
+func (l length) pause(r *rand.Rand) time.Duration {
+	if l == short && r.IntN(4) == 0 {
+		return between(r, zombie[0], zombie[1])
+	}
+	return between(r, l.frozen[0], l.frozen[1])
+}
+
+func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
+
+// menu are the faults to choose from.
+var menu = []func(r *rand.Rand, l length) fault{
+	func(r *rand.Rand, _ length) fault {
+		who, down := pick(r, "run0", "run1"), between(r, 0, 2000)
+		return killing(who, down, true)
+	},
+	func(r *rand.Rand, _ length) fault {
+		return killing(pick(r, "edge0", "edge1"), between(r, 0, 1000), false)
+	},
+	func(r *rand.Rand, _ length) fault { return killing("log", between(r, 0, 2000), false) },
+	func(r *rand.Rand, l length) fault { return freezing(pick(r, "run0", "run1"), l.pause(r), true) },
+	func(r *rand.Rand, _ length) fault {
+		return freezing(pick(r, "edge0", "edge1"), between(r, 2000, 6000), false)
+	},
+	func(r *rand.Rand, l length) fault { return freezing("log", l.pause(r), false) },
+	func(r *rand.Rand, _ length) fault {
+		return fault{name: "kill -9 both runners", on: []string{"run0", "run1"}, repeats: true, do: func(_ context.Context, w *world) error {
+			for _, who := range []string{"run0", "run1"} {
+				w.kill(who)
+			}
+			return twice(w.start, "run0", "run1")
 		}}
 	},
-	func(r *rand.Rand) fault {
-		who, frozen := fmt.Sprintf("run%d", r.IntN(2)), between(r, 3000, 16000)
-		return fault{name: fmt.Sprintf("SIGSTOP %s for %v", who, frozen), repeats: 1, do: func(ctx context.Context, w *world) error { return w.freeze(ctx, who, frozen) }}
-	},
-	func(r *rand.Rand) fault {
-		who, down := fmt.Sprintf("edge%d", r.IntN(2)), between(r, 0, 1000)
-		return fault{name: "kill -9 " + who, do: func(ctx context.Context, w *world) error {
-			w.kill(who)
-			rest(ctx, down)
-			return w.start(who)
-		}}
-	},
-	func(r *rand.Rand) fault {
-		who, frozen := fmt.Sprintf("edge%d", r.IntN(2)), between(r, 2000, 6000)
-		return fault{name: fmt.Sprintf("SIGSTOP %s for %v", who, frozen), do: func(ctx context.Context, w *world) error { return w.freeze(ctx, who, frozen) }}
-	},
-	func(r *rand.Rand) fault {
-		down := between(r, 0, 2000)
-		return fault{name: "kill -9 log", do: func(ctx context.Context, w *world) error {
-			w.kill("log")
-			rest(ctx, down)
-			return w.start("log")
-		}}
-	},
-	func(r *rand.Rand) fault {
-		i, down := r.IntN(3), between(r, 500, 4000)
-		return fault{name: fmt.Sprintf("kill -9 broker %d", i), repeats: 2, do: func(ctx context.Context, w *world) error {
+	func(r *rand.Rand, _ length) fault {
+		i, down := r.IntN(3), between(r, 500, 3000)
+		return fault{name: fmt.Sprintf("kill -9 broker %d", i), on: []string{"brokers"}, repeats: true, do: func(ctx context.Context, w *world) error {
 			if err := w.brokers.Kill(i); err != nil {
 				return err
 			}
@@ -121,9 +99,9 @@ var menu = []func(r *rand.Rand) fault{
 			return w.brokers.Restart(i)
 		}}
 	},
-	func(r *rand.Rand) fault {
-		i, frozen := r.IntN(3), between(r, 2000, 10000)
-		return fault{name: fmt.Sprintf("SIGSTOP broker %d for %v", i, frozen), repeats: 2, do: func(ctx context.Context, w *world) error {
+	func(r *rand.Rand, l length) fault {
+		i, frozen := r.IntN(3), between(r, l.frozen[0], l.frozen[1])
+		return fault{name: fmt.Sprintf("SIGSTOP broker %d for %v", i, frozen), on: []string{"brokers"}, repeats: true, do: func(ctx context.Context, w *world) error {
 			if err := w.brokers.Stop(i); err != nil {
 				return err
 			}
@@ -131,28 +109,38 @@ var menu = []func(r *rand.Rand) fault{
 			return w.brokers.Continue(i)
 		}}
 	},
-	func(r *rand.Rand) fault {
-		away := between(r, 1000, 6000)
-		return fault{name: fmt.Sprintf("ClickHouse away for %v", away), do: func(ctx context.Context, w *world) error {
+	func(r *rand.Rand, _ length) fault {
+		frozen := between(r, 1000, 4000)
+		return fault{name: fmt.Sprintf("SIGSTOP all brokers for %v", frozen), on: []string{"brokers"}, repeats: true, do: func(ctx context.Context, w *world) error {
+			if err := twice(w.brokers.Stop, 0, 1, 2); err != nil {
+				return err
+			}
+			rest(ctx, frozen)
+			return twice(w.brokers.Continue, 0, 1, 2)
+		}}
+	},
+	func(r *rand.Rand, _ length) fault {
+		away := between(r, 1000, 5000)
+		return fault{name: fmt.Sprintf("ClickHouse away for %v", away), on: []string{"history"}, do: func(ctx context.Context, w *world) error {
 			w.door.close()
 			rest(ctx, away)
 			return w.door.open()
 		}}
 	},
-	func(r *rand.Rand) fault {
+	func(r *rand.Rand, _ length) fault {
 		mood := []mood{slow, hanging, flapping, busy}[r.IntN(4)]
-		for_ := between(r, 1000, 5000)
-		return fault{name: fmt.Sprintf("a %s destination for %v", mood, for_), do: func(ctx context.Context, w *world) error {
+		for_ := between(r, 1000, 4000)
+		return fault{name: fmt.Sprintf("a %s destination for %v", mood, for_), on: []string{"destination"}, do: func(ctx context.Context, w *world) error {
 			w.destination.set(mood)
 			rest(ctx, for_)
 			w.destination.set(well)
 			return nil
 		}}
 	},
-	func(r *rand.Rand) fault {
-		stay := between(r, 500, 3000)
-		return fault{name: "a third runner comes and goes, twice", repeats: 6, do: func(ctx context.Context, w *world) error {
-			for range 2 {
+	func(r *rand.Rand, _ length) fault {
+		times, stay := 2+r.IntN(2), between(r, 300, 1500)
+		return fault{name: fmt.Sprintf("a third runner comes and goes, %d times", times), on: []string{"run2"}, repeats: true, do: func(ctx context.Context, w *world) error {
+			for range times {
 				if err := w.start("run2"); err != nil {
 					return err
 				}
@@ -162,33 +150,112 @@ var menu = []func(r *rand.Rand) fault{
 			return nil
 		}}
 	},
-	func(*rand.Rand) fault {
-		return fault{name: "a rolling restart", repeats: 2, do: func(ctx context.Context, w *world) error {
+	func(*rand.Rand, length) fault {
+		return fault{name: "a rolling restart", on: []string{"edge0", "edge1", "log", "run0", "run1"}, repeats: true, do: func(ctx context.Context, w *world) error {
 			for _, who := range []string{"run0", "run1", "edge0", "edge1", "log"} {
 				w.interrupt(who)
 				if err := w.start(who); err != nil {
 					return err
 				}
-				rest(ctx, 300*time.Millisecond)
+				rest(ctx, 200*time.Millisecond)
 			}
 			return nil
 		}}
 	},
-	func(r *rand.Rand) fault {
+	func(r *rand.Rand, _ length) fault {
 		n := 1 + r.IntN(5)
-		return fault{name: fmt.Sprintf("%d poison records", n), do: func(ctx context.Context, w *world) error { return w.poison(ctx, n) }}
+		return fault{name: fmt.Sprintf("%d poison records", n), on: []string{"poison"}, poison: n, do: func(ctx context.Context, w *world) error { return w.poison(ctx, n) }}
+	},
+	func(r *rand.Rand, _ length) fault {
+		i, full := r.IntN(3), between(r, 1000, 3000)
+		return fault{name: fmt.Sprintf("the disk of broker %d is full for %v", i, full), on: []string{"brokers"}, repeats: true, do: func(ctx context.Context, w *world) error {
+			if w.brokerDisks[i] == nil {
+				return errNoDisk
+			}
+			err := w.brokerDisks[i].fill()
+			rest(ctx, full)
+			if clearErr := w.brokerDisks[i].clear(); err != nil || clearErr != nil {
+				return fmt.Errorf("filling the disk: %w %w", err, clearErr)
+			}
+			if w.brokers.PIDs()[i] != 0 { // it holds on, or is about to find out
+				_ = w.brokers.Kill(i)
+			}
+			return w.brokers.Restart(i)
+		}}
+	},
+	func(r *rand.Rand, _ length) fault {
+		full := between(r, 1500, 4000)
+		return fault{name: fmt.Sprintf("the disk of data folders and blobs is full for %v", full), on: []string{"data"}, do: func(ctx context.Context, w *world) error {
+			if w.dataDisk == nil {
+				return errNoDisk
+			}
+			if err := w.dataDisk.fill(); err != nil {
+				return err
+			}
+			rest(ctx, full)
+			return w.dataDisk.clear()
+		}}
+	},
+	func(r *rand.Rand, _ length) fault {
+		who := pick(r, "run0", "run1", "edge0", "edge1", "log")
+		by, stay := time.Duration(1+r.IntN(600))*time.Second, between(r, 1000, 4000)
+		if r.IntN(2) == 0 {
+			by = -by
+		}
+		return fault{name: fmt.Sprintf("the clock of %s jumps by %v for %v", who, by, stay), on: []string{"clock of " + who}, do: func(ctx context.Context, w *world) error {
+			if !w.clocks {
+				return errNoClock
+			}
+			if err := w.setClock(who, by); err != nil {
+				return err
+			}
+			rest(ctx, stay)
+			return w.setClock(who, 0)
+		}}
 	},
 }
 
-func newScenario(seed uint64, hooks int) *scenario {
+func killing(who string, down time.Duration, repeats bool) fault {
+	return fault{name: "kill -9 " + who, on: []string{who}, repeats: repeats, do: func(ctx context.Context, w *world) error {
+		w.kill(who)
+		rest(ctx, down)
+		return w.start(who)
+	}}
+}
+
+func freezing(who string, frozen time.Duration, repeats bool) fault {
+	return fault{name: fmt.Sprintf("SIGSTOP %s for %v", who, frozen), on: []string{who}, repeats: repeats,
+		do: func(ctx context.Context, w *world) error { return w.freeze(ctx, who, frozen) }}
+}
+
+// twice does the same to several.
+func twice[T any](do func(T) error, of ...T) error {
+	for _, one := range of {
+		if err := do(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// calmEvery: one scenario of so many has no faults, and times the flows.
+const calmEvery = 20
+
+func newScenario(seed uint64, scale int, l length) *scenario {
 	r := rand.New(rand.NewPCG(seed, 1))
-	s := &scenario{seed: seed, hooks: hooks, over: 6 * time.Second}
-	for _, i := range r.Perm(len(menu))[:2+r.IntN(3)] {
-		f := menu[i](r)
-		f.at = between(r, 300, 5000)
+	s := &scenario{seed: seed, scale: scale, over: 4 * time.Second}
+	if s.calm = seed%calmEvery == calmEvery-1; s.calm {
+		return s
+	}
+	for i, choice := range r.Perm(len(menu))[:2+r.IntN(3)] {
+		f := menu[choice](r, l)
+		f.at = between(r, 200, 3500)
+		if i == 1 && r.IntN(3) == 0 {
+			f.at = s.faults[0].at // two at the same instant
+		}
 		s.faults = append(s.faults, f)
 	}
-	slices.SortFunc(s.faults, func(a, b fault) int { return int(a.at - b.at) })
+	slices.SortStableFunc(s.faults, func(a, b fault) int { return int(a.at - b.at) })
 	return s
 }
 

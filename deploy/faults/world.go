@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,18 +13,18 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/deploy/local"
 	"sluice/schemas"
-	"sluice/schemas/clickhouse"
 )
 
 const token = "faults-token"
 
-// patience is how long everything may take to come to rest after the faults.
-const patience = 2 * time.Minute
+// installationLasts is how many scenarios are played on one installation: its
+// processes, topics and tables stay, each scenario has flows of its own.
+const installationLasts = 12
 
 // world is the engines, which stay over a campaign, and one installation at a
 // time on them.
@@ -34,24 +33,26 @@ type world struct {
 	brokers           *local.Brokers
 	history           *local.ClickHouse
 	door              *door // the installation's way to ClickHouse
+	kafka             *kgo.Client
+	brokerDisks       [3]*disk // nil: they cannot be mounted here
+	dataDisk          *disk
+	clocks            bool // the binary's clock can be set
 
-	destination *destination
-	prefix      string // of the installation's topics, and its database
+	destination *destination // of the scenario
+	prefix      string       // of the installation's topics; empty: there is none
+	played      int          // scenarios on it
 	addrs       map[string]string
+	consoles    map[string]string // private listeners
 
 	mu        sync.Mutex
 	processes map[string]*exec.Cmd
 	ended     map[string]chan struct{}
+	starts    map[string]int
+	scan
 }
 
-func newWorld(binary, keep string) (_ *world, err error) {
-	if binary, err = filepath.Abs(binary); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("%w: run `make build` first", err)
-	}
-	w := &world{binary: binary, keep: keep, processes: map[string]*exec.Cmd{}, ended: map[string]chan struct{}{}}
+func newWorld(o options) (_ *world, err error) {
+	w := &world{keep: o.keep, processes: map[string]*exec.Cmd{}, ended: map[string]chan struct{}{}, starts: map[string]int{}, scan: scan{scanned: map[string]int64{}}}
 	if w.dir, err = os.MkdirTemp("", "faults"); err != nil {
 		return nil, err
 	}
@@ -60,7 +61,29 @@ func newWorld(binary, keep string) (_ *world, err error) {
 			w.close()
 		}
 	}()
+	if o.clock {
+		if w.binary, err = buildWithClock(w.dir); err != nil {
+			return nil, err
+		}
+		w.clocks = true
+	} else if w.binary, err = filepath.Abs(o.binary); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(w.binary); err != nil {
+		return nil, fmt.Errorf("%w: run `make build` first", err)
+	}
+	for i := range w.brokerDisks {
+		if w.brokerDisks[i], err = newDisk(filepath.Join(w.dir, "kafka", fmt.Sprintf("broker-%d", i+1))); err != nil {
+			w.brokerDisks[i] = nil
+		}
+	}
+	if w.dataDisk, err = newDisk(filepath.Join(w.dir, "data")); err != nil {
+		w.dataDisk = nil
+	}
 	if w.brokers, err = local.StartBrokers(local.BrokerOptions{Dir: filepath.Join(w.dir, "kafka"), N: 3}); err != nil {
+		return nil, err
+	}
+	if w.kafka, err = kgo.NewClient(kgo.SeedBrokers(w.brokers.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(200*time.Millisecond)); err != nil {
 		return nil, err
 	}
 	if w.history, err = local.StartClickHouse(local.ClickHouseOptions{DataDir: filepath.Join(w.dir, "clickhouse"), Addr: "127.0.0.1:0"}); err != nil {
@@ -75,70 +98,45 @@ func (w *world) close() {
 	if w.door != nil {
 		w.door.close()
 	}
+	if w.kafka != nil {
+		w.kafka.Close()
+	}
 	if w.brokers != nil {
 		_ = w.brokers.Close()
 	}
 	if w.history != nil {
 		_ = w.history.Close()
 	}
+	for _, d := range append(w.brokerDisks[:], w.dataDisk) {
+		if d != nil {
+			d.close()
+		}
+	}
 	_ = os.RemoveAll(w.dir)
 }
 
-// play runs a scenario on a new installation, waits until all is quiet, and
-// returns what the witnesses say.
-func (w *world) play(ctx context.Context, s *scenario) (*ledger, error) {
-	if err := w.begin(ctx, s); err != nil {
-		return nil, fmt.Errorf("beginning: %w", err)
-	}
-	defer w.end()
-	c := newClient(func() []string { return []string{w.addrs["edge0"], w.addrs["edge1"]} })
-	l := &ledger{accepted: c.accepted, tried: c.tried, perKill: 2 * concurrency * len(flows), ordered: map[string]bool{}, deduped: map[string]bool{}}
-	for _, f := range flows {
-		l.ordered[f.id], l.deduped[f.id] = f.ordered, f.deduped
-	}
+func (w *world) database() string { return strings.ReplaceAll(w.prefix, "-", "_") }
 
-	var doing sync.WaitGroup
-	failed := make(chan error, len(s.faults))
-	turn := make(chan struct{}, 1) // one fault after the other: each undoes itself
-	for _, f := range s.faults {
-		l.kills += f.repeats
-		doing.Go(func() {
-			rest(ctx, f.at)
-			turn <- struct{}{}
-			defer func() { <-turn }()
-			if err := f.do(ctx, w); err != nil {
-				failed <- fmt.Errorf("%s: %w", f.name, err)
-			}
-		})
+// install starts an installation, unless there is one that is good for more.
+func (w *world) install(ctx context.Context, seed uint64) (err error) {
+	if w.played++; w.prefix != "" && w.played <= installationLasts {
+		return nil
 	}
-	err := c.load(ctx, flows, s.hooks, s.over)
-	doing.Wait()
-	close(failed)
-	for e := range failed {
-		err = errors.Join(err, e)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return l, w.settle(ctx, l)
-}
-
-// begin starts an installation and its flows.
-func (w *world) begin(ctx context.Context, s *scenario) (err error) {
-	w.prefix = fmt.Sprintf("s%d", s.seed)
-	if w.destination, err = newDestination(); err != nil {
-		return err
-	}
-	w.addrs = map[string]string{}
+	w.end()
+	w.prefix, w.played = fmt.Sprintf("i%d", seed), 1
+	w.addrs, w.consoles = map[string]string{}, map[string]string{}
 	for _, who := range []string{"edge0", "edge1", "log"} {
 		if w.addrs[who], err = freeAddr(); err != nil {
+			return err
+		}
+		if w.consoles[who], err = freeAddr(); err != nil {
 			return err
 		}
 	}
 	if err := w.start("log"); err != nil {
 		return err
 	}
-	if err := answers(ctx, "http://"+w.addrs["log"]+"/readyz", http.StatusOK); err != nil {
+	if err := answers(ctx, "http://"+w.consoles["log"]+"/readyz", http.StatusOK); err != nil {
 		return err
 	}
 	for _, who := range []string{"edge0", "edge1", "run0", "run1"} {
@@ -146,30 +144,38 @@ func (w *world) begin(ctx context.Context, s *scenario) (err error) {
 			return err
 		}
 	}
-	var documents strings.Builder
-	for _, f := range flows {
-		documents.WriteString(f.document(w.destination.url))
+	return nil
+}
+
+// apply publishes and starts a scenario's flows, and waits until the edges know them.
+func (w *world) apply(ctx context.Context, at site, played []flowKind) error {
+	var documents []string
+	for _, f := range played {
+		documents = append(documents, f.document(at))
 	}
-	path := filepath.Join(w.dir, w.prefix+".yaml")
-	if err := os.WriteFile(path, []byte(strings.TrimSuffix(documents.String(), "---\n")), 0o600); err != nil {
+	path := filepath.Join(w.dir, w.prefix, at.prefix+"flows.yaml")
+	if err := os.WriteFile(path, []byte(strings.Join(documents, "---\n")), 0o600); err != nil {
 		return err
 	}
-	apply := exec.CommandContext(ctx, w.binary, "apply", "-f", path, "--publish", "--start", "--api", "http://"+w.addrs["log"])
+	apply := exec.CommandContext(ctx, w.binary, "apply", "-f", path, "--publish", "--start", "--api", "http://"+w.consoles["log"])
 	apply.Env = append(os.Environ(), "SLUICE_API_TOKEN="+token)
 	if out, err := apply.CombinedOutput(); err != nil {
 		return fmt.Errorf("applying the flows: %w: %s", err, out)
 	}
 	for _, edge := range []string{"edge0", "edge1"} {
-		if err := answers(ctx, "http://"+w.addrs[edge]+"/hook/"+flows[0].id, http.StatusOK, http.MethodHead); err != nil {
-			return err
+		for _, f := range played {
+			if err := answers(ctx, "http://"+w.addrs[edge]+"/hook/"+at.id(f), http.StatusOK, http.MethodHead); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-var rolesOf = map[byte]string{'e': "ingest", 'r': "run", 'l': "runlog,console"}
+var rolesOf = map[byte]string{'e': "ingest,console", 'r': "run", 'l': "runlog,console"}
 
-// start starts a process, which has the same name, data and addresses each time.
+// start starts a process, which has the same name, data and addresses each
+// time. One that ends by itself is started again, as a machine's init does.
 func (w *world) start(who string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,13 +187,20 @@ func (w *world) start(who string) error {
 		return err
 	}
 	defer log.Close()
+	clock, err := w.clockFile(who)
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(w.dir, "data", w.prefix)
 	cmd := exec.Command(w.binary, "serve", "--roles", rolesOf[who[0]])
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttributes()
-	cmd.Env = append(os.Environ(), "SLUICE_DATA_DIR="+filepath.Join(w.dir, w.prefix, who), "SLUICE_KAFKA_BROKERS="+strings.Join(w.brokers.Addrs(), ","),
-		"SLUICE_KAFKA_TOPIC_PREFIX="+w.prefix+".", "SLUICE_KAFKA_PARTITIONS=6", "SLUICE_CLICKHOUSE_URL=http://"+w.door.addr+"/"+w.prefix,
+	cmd.Env = append(os.Environ(), "SLUICE_DATA_DIR="+filepath.Join(data, who), "SLUICE_BLOB_URL="+filepath.Join(data, "blobs"),
+		"SLUICE_KAFKA_BROKERS="+strings.Join(w.brokers.Addrs(), ","),
+		"SLUICE_KAFKA_TOPIC_PREFIX="+w.prefix+".", "SLUICE_KAFKA_PARTITIONS=6", "SLUICE_CLICKHOUSE_URL=http://"+w.door.addr+"/"+w.database(),
 		"SLUICE_API_TOKEN="+token, "SLUICE_SECRET_KEY=MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "SLUICE_ALLOW_ADDRESSES=127.0.0.0/8",
-		"SLUICE_INGEST_ADDR="+or(w.addrs[who], "127.0.0.1:0"), "SLUICE_CONSOLE_ADDR="+or(w.addrs[who], "127.0.0.1:0"))
+		"SLUICE_PUBLIC_URL=http://"+w.addrs["edge0"], "SLUICE_REPLY_TIMEOUT=5s", "FAULTS_CLOCK="+clock,
+		"SLUICE_INGEST_ADDR="+or(w.addrs[who], "127.0.0.1:0"), "SLUICE_CONSOLE_ADDR="+or(w.consoles[who], "127.0.0.1:0"))
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", who, err)
 	}
@@ -195,9 +208,26 @@ func (w *world) start(who string) error {
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
+		time.Sleep(300 * time.Millisecond) // as long as an init waits
+		w.mu.Lock()
+		alone := w.processes[who] == cmd
+		if alone {
+			delete(w.processes, who)
+		}
+		w.mu.Unlock()
+		if alone {
+			_ = w.start(who)
+		}
 	}()
 	w.processes[who], w.ended[who] = cmd, ended
+	w.starts[who]++
 	return nil
+}
+
+func (w *world) started(who string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.starts[who]
 }
 
 func or(a, b string) string {
@@ -207,47 +237,51 @@ func or(a, b string) string {
 	return a
 }
 
-func (w *world) signal(who string, sig syscall.Signal) (ended chan struct{}) {
+func (w *world) signal(who string, sig syscall.Signal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cmd := w.processes[who]; cmd != nil {
+		_ = cmd.Process.Signal(sig)
+	}
+}
+
+// stop sends a signal to a process that is not to be started again by itself.
+func (w *world) stop(who string, sig syscall.Signal) (ended chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	cmd := w.processes[who]
 	if cmd == nil {
 		return nil
 	}
+	delete(w.processes, who)
 	_ = cmd.Process.Signal(sig)
 	return w.ended[who]
 }
 
-func (w *world) forget(who string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.processes, who)
-	delete(w.ended, who)
-}
-
 func (w *world) kill(who string) {
-	if ended := w.signal(who, syscall.SIGKILL); ended != nil {
+	if ended := w.stop(who, syscall.SIGKILL); ended != nil {
 		<-ended
-		w.forget(who)
 	}
 }
 
 // interrupt ends a process as Ctrl-C does.
 func (w *world) interrupt(who string) {
-	ended := w.signal(who, syscall.SIGINT)
+	w.mu.Lock()
+	cmd := w.processes[who]
+	w.mu.Unlock()
+	ended := w.stop(who, syscall.SIGINT)
 	if ended == nil {
 		return
 	}
 	select {
 	case <-ended:
-		w.forget(who)
 	case <-time.After(30 * time.Second):
-		w.kill(who)
+		_ = cmd.Process.Kill()
+		<-ended
 	}
 }
 
-// freeze stops a process for a while: it is there, and answers nobody. If it
-// finds itself replaced and ends, it is started again.
+// freeze stops a process for a while: it is there, and answers nobody.
 func (w *world) freeze(ctx context.Context, who string, d time.Duration) error {
 	w.signal(who, syscall.SIGSTOP)
 	rest(ctx, d)
@@ -257,104 +291,17 @@ func (w *world) freeze(ctx context.Context, who string, d time.Duration) error {
 
 // poison writes what is no hook into the topic hooks.
 func (w *world) poison(ctx context.Context, n int) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	topic := schemas.Topics{Prefix: w.prefix + "."}.Hooks()
 	for i := range n {
-		r := &kgo.Record{Topic: topic, Partition: int32(i % 6), Key: []byte("relay"), Value: []byte("\x00no hook\xff"),
+		r := &kgo.Record{Topic: schemas.Topics{Prefix: w.prefix + "."}.Hooks(), Partition: int32(i % 6), Key: []byte("relay"), Value: []byte("\x00no hook\xff"),
 			Headers: []kgo.RecordHeader{{Key: "ce_specversion", Value: []byte("1.0")}, {Key: "ce_id", Value: []byte("nonsense")}}}
-		if err := client.ProduceSync(ctx, r).FirstErr(); err != nil {
+		if err := w.kafka.ProduceSync(ctx, r).FirstErr(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settle waits until every accepted hook has ended and nothing is open, or
-// patience is over, and then takes the run log's and the destination's words.
-func (w *world) settle(ctx context.Context, l *ledger) error {
-	for _, who := range []string{"edge0", "edge1", "run0", "run1", "log"} { // one may have ended by itself
-		w.mu.Lock()
-		ended := w.ended[who]
-		w.mu.Unlock()
-		select {
-		case <-ended:
-			w.forget(who)
-			if err := w.start(who); err != nil {
-				return err
-			}
-		default:
-		}
-	}
-	db, err := clickhouse.Open("http://" + w.history.Addr() + "/" + w.prefix)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	var last uint64
-	quiet := 0
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && quiet < 4; rest(ctx, 500*time.Millisecond) {
-		var rows, open uint64
-		if err := db.QueryRow(ctx, "SELECT count(), countIf(status IN ('waiting', 'running')) FROM executions").Scan(&rows, &open); err != nil {
-			continue
-		}
-		if rows < uint64(len(l.accepted)) || open > 0 || rows != last {
-			quiet = 0
-		} else {
-			quiet++
-		}
-		last = rows
-	}
-	l.hits = w.destination.seen()
-	return readHistory(ctx, db, l)
-}
-
-func readHistory(ctx context.Context, db driver.Conn, l *ledger) error {
-	rows, err := db.Query(ctx, `SELECT toString(x.id), x.flow, x.status, toInt64(JSONExtractInt(h.body, 'n')), JSONExtractString(h.body, 'order'), x.partition, x.offset
-		FROM executions AS x LEFT JOIN hooks AS h ON h.id = x.id`)
-	if err != nil {
-		return fmt.Errorf("reading the executions: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var x execution
-		var n int64
-		if err := rows.Scan(&x.id, &x.flow, &x.status, &n, &x.key, &x.partition, &x.offset); err != nil {
-			return fmt.Errorf("reading the executions: %w", err)
-		}
-		x.n = int(n)
-		l.executions = append(l.executions, x)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading the executions: %w", err)
-	}
-	var count uint64
-	if err := db.QueryRow(ctx, "SELECT count() FROM executions").Scan(&count); err != nil {
-		return err
-	}
-	l.rows = int(count)
-	steps, err := db.Query(ctx, `SELECT toString(execution_id), step, argMax(status, attempt), any(idempotency_key), any(uses)
-		FROM steps WHERE attempt > 0 GROUP BY execution_id, step`)
-	if err != nil {
-		return fmt.Errorf("reading the steps: %w", err)
-	}
-	defer steps.Close()
-	for steps.Next() {
-		var s step
-		var uses string
-		if err := steps.Scan(&s.execution, &s.id, &s.status, &s.key, &uses); err != nil {
-			return fmt.Errorf("reading the steps: %w", err)
-		}
-		s.http = uses == "webhook/send"
-		l.steps = append(l.steps, s)
-	}
-	return steps.Err()
-}
-
-// end ends an installation; its topics and tables stay until the campaign does.
+// end ends an installation and deletes its topics.
 func (w *world) end() {
 	w.mu.Lock()
 	var all []string
@@ -365,10 +312,17 @@ func (w *world) end() {
 	for _, who := range all {
 		w.kill(who)
 	}
-	if w.destination != nil {
-		w.destination.close()
-		w.destination = nil
+	if w.prefix == "" || w.kafka == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var names []string
+	for _, spec := range (schemas.Topics{Prefix: w.prefix + "."}).Specs(6) {
+		names = append(names, spec.Name)
+	}
+	_, _ = kadm.NewClient(w.kafka).DeleteTopics(ctx, names...) // they only take room
+	w.prefix = ""
 }
 
 func (w *world) logFile(who string) string {
@@ -383,6 +337,7 @@ func (w *world) keepLogs(seed uint64) {
 		return
 	}
 	from, _ := filepath.Glob(filepath.Join(w.dir, w.prefix, "*.log"))
+	from = append(from, filepath.Join(w.dir, "kafka", "broker-1.log"), filepath.Join(w.dir, "kafka", "broker-2.log"), filepath.Join(w.dir, "kafka", "broker-3.log"))
 	to := filepath.Join(w.keep, fmt.Sprint(seed))
 	_ = os.MkdirAll(to, 0o750)
 	for _, path := range from {
