@@ -245,9 +245,9 @@ func (t timers) next() (time.Time, bool) {
 	return t[0].at, true
 }
 
-func (t *timers) fire(now time.Time, fn func(e *execution, u unit)) {
+func (t *timers) fire(now time.Time, fn func(e *execution, u unit, at time.Time)) {
 	for len(*t) > 0 && !(*t)[0].at.After(now) {
 		due := heap.Pop(t).(timer)
-		fn(due.e, due.unit)
+		fn(due.e, due.unit, due.at)
 	}
 }

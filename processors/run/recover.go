@@ -201,7 +201,15 @@ func (s *session) lost(_ context.Context, _ *kgo.Client, lost map[string][]int32
 // A job may finish between the last transaction and drop: its result is
 // thrown away, and the next owner repeats the effect under the same key. That
 // is the one repetition that a bounded wait must allow.
+//
+// A session that ended badly writes nothing more: what its last transaction
+// had to say is neither written nor in memory any more, and offsets past it
+// would be. Leaving the group comes here as well.
 func (s *session) handOver(numbers []int32) error {
+	if s.broken != nil {
+		s.drop(numbers)
+		return s.broken
+	}
 	// What is held by this begins, and is drained: or an intent would be left
 	// without its effect.
 	if err := s.commitUntilDone(); err != nil {

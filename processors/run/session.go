@@ -18,6 +18,9 @@ import (
 	"sluice/schemas/records"
 )
 
+// clockLook is how long the loop sleeps at most while something has a time.
+const clockLook = 5 * time.Second
+
 // maxPoll is how many records one cycle takes. More wait in the client.
 const maxPoll = 2000
 
@@ -226,6 +229,9 @@ func (s *session) run(ctx context.Context) error {
 			s.client.AllowRebalance()
 			return err
 		}
+		if err != nil {
+			s.broken = err // nothing more is written, see handOver
+		}
 		s.mu.Unlock()
 		s.client.AllowRebalance()
 		if err != nil {
@@ -249,6 +255,9 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 		}
 	}
 	wait = wait && s.broken == nil && (!hasTimer || until.After(time.Now()))
+	if limit := time.Now().Add(clockLook); hasTimer && until.After(limit) {
+		until = limit // what was recovered goes by the wall clock, which may be set meanwhile
+	}
 	s.mu.Unlock()
 	if hasTimer {
 		var cancelUntil context.CancelFunc
@@ -601,8 +610,9 @@ func (s *session) attemptFailed(e *execution, u unit, now time.Time, r result) {
 	s.attempted(e, step, now, a, nil)
 }
 
-// wake is what a timer does.
-func (s *session) wake(e *execution, u unit) {
+// wake is what a timer that was set for at does. The wall clock is not asked
+// again: it may have been set back since, and nothing would fire a second time.
+func (s *session) wake(e *execution, u unit, at time.Time) {
 	if !s.owns(e) || !schemas.Open(e.x.Status) {
 		return
 	}
@@ -612,8 +622,8 @@ func (s *session) wake(e *execution, u unit) {
 		return
 	}
 	state := e.state(u)
-	if e.busy[u] != nil || state.GetRetryAt() == 0 || state.RetryAt > time.Now().UnixNano() {
-		return
+	if e.busy[u] != nil || state.GetRetryAt() == 0 || state.RetryAt > at.UnixNano() {
+		return // it is in flight, or has a later timer
 	}
 	switch state.Status {
 	case records.StepStatus_STEP_STATUS_RETRYING:

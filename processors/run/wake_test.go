@@ -1,0 +1,40 @@
+package run
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/connectors"
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// A timer fires by the time that has passed. If the wall clock was set back
+// meanwhile, what it says is no reason to go on waiting: no timer is left.
+func TestATimerThatFiresBeforeItsTimeOnTheWallGoesOn(t *testing.T) {
+	p := &partition{executions: map[schemas.ExecutionID]*execution{}}
+	s := &session{
+		opts: Options{Catalog: newCatalog()}, metrics: newMetrics(prometheus.NewRegistry()),
+		partitions: map[int32]*partition{0: p}, flows: map[string]*flowQueue{},
+	}
+	at := time.Now().Add(8 * time.Minute) // as the wall clock has it, set back by 8 minutes
+	step := stepPlan{Step: &schemas.Step{ID: "nap", Uses: "flow/delay"}, component: &connectors.Component{Effect: connectors.Pure}}
+	e := &execution{
+		partition: p, busy: map[unit]context.CancelFunc{}, plan: &plan{steps: []stepPlan{step}},
+		x: &records.Execution{FlowId: "pets", Status: records.ExecutionStatus_EXECUTION_STATUS_RUNNING, Steps: map[string]*records.StepState{
+			"nap": {Status: records.StepStatus_STEP_STATUS_WAITING, RetryAt: at.UnixNano()},
+		}},
+	}
+	u := unit{0, -1}
+	s.wake(e, u, at.Add(-time.Second)) // one that was set before, for another time
+	if got := e.x.Steps["nap"].Status; got != records.StepStatus_STEP_STATUS_WAITING {
+		t.Fatalf("after a timer of before, it is %v", got)
+	}
+	s.wake(e, u, at)
+	if got := e.x.Steps["nap"].Status; got != records.StepStatus_STEP_STATUS_SUCCEEDED {
+		t.Errorf("after its timer, it is %v", got)
+	}
+}
