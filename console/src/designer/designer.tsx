@@ -1,5 +1,6 @@
 import { Outlet, useParams } from '@tanstack/react-router'
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
+import { isAway } from '../api/client.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { useCredentials } from '../credentials/queries.ts'
 import { check } from '../flow/check.ts'
@@ -17,12 +18,26 @@ export function Designer() {
   const [loaded, setLoaded] = useState<{ id: string; draft?: Draft; error?: unknown }>()
   useEffect(() => {
     let current = true
-    Draft.load(id).then(
-      draft => current && setLoaded({ id, draft }),
-      error => current && setLoaded({ id, error }),
-    )
+    let open: Draft | undefined
+    let timer: ReturnType<typeof setTimeout>
+    const load = () =>
+      Draft.load(id).then(
+        draft => {
+          if (!current) return draft.close()
+          open = draft
+          setLoaded({ id, draft })
+        },
+        error => {
+          if (!current) return
+          setLoaded({ id, error })
+          if (isAway(error)) timer = setTimeout(load, 2000)
+        },
+      )
+    void load()
     return () => {
       current = false
+      clearTimeout(timer)
+      open?.close()
     }
   }, [id])
   if (loaded?.id !== id)

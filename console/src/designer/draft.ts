@@ -1,14 +1,16 @@
 import { ApiError, exact } from '../api/client.ts'
-import { apply, type Change, diff } from '../flow/diff.ts'
+import { diff } from '../flow/diff.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import type { Edit } from '../flow/edit.ts'
-import { parseJSON, printJSON, same } from '../flow/exact.ts'
+import { same } from '../flow/exact.ts'
 import { begin, type History, make, redo, undo } from '../flow/history.ts'
+import { type Choices, type Merged, merge } from '../flow/merge.ts'
 import type { Flow } from '../flows/queries.ts'
+import { dropJournal, type Journal, journalOf, orphans, Presence, tabName, writeJournal } from './journal.ts'
 
 // A draft being edited: its history, and how it gets to the server. Every edit
-// is in localStorage before it is sent, so that a reload, a crash or a server
-// that is away loses nothing.
+// is in this browser's journal (journal.ts) before it is sent, so that a reload,
+// a crash or a server that is away loses nothing.
 
 export type Saving =
   | { is: 'new' }
@@ -20,7 +22,7 @@ export type Saving =
   /** The server does not take the document. */
   | { is: 'refused'; error: ApiError }
   /** Somebody else changed the draft meanwhile. */
-  | { is: 'conflict'; theirs: FlowDocument; etag: string; changes: Change[] }
+  | { is: 'conflict'; theirs: FlowDocument; etag: string }
 
 export interface DraftState {
   history: History
@@ -29,16 +31,13 @@ export interface DraftState {
   flow: Flow | null
   /** Steps whose setting up is not finished. */
   open: string[]
+  /** How many edits were taken up after a reload that had not reached the server. */
+  recovered: number
+  /** Edits of tabs that were closed before the server had them. */
+  left: Journal[]
+  /** Whether this browser keeps the edits: its storage may be full. */
+  kept: boolean
 }
-
-interface Journal {
-  base: FlowDocument
-  etag: string
-  history: History
-  open: string[]
-}
-
-const keyOf = (id: string) => `sluice.draft.${id}`
 
 export class Draft {
   private state: DraftState
@@ -46,11 +45,16 @@ export class Draft {
   private etag = ''
   private timer?: ReturnType<typeof setTimeout>
   private running: Promise<void> | null = null
+  private wait = 1000
+  private closed = false
+  /** What the server had when edits were recovered. */
+  private before?: FlowDocument
+  private presence?: Presence
   private listeners = new Set<() => void>()
 
   private constructor(doc: FlowDocument) {
     this.base = doc
-    this.state = { history: begin(doc), saving: { is: 'new' }, flow: null, open: [] }
+    this.state = { history: begin(doc), saving: { is: 'new' }, flow: null, open: [], recovered: 0, left: [], kept: true }
   }
 
   /** A draft that the server does not have yet. */
@@ -64,8 +68,48 @@ export class Draft {
     const d = new Draft(doc)
     d.etag = etag ?? ''
     d.state = { ...d.state, flow, saving: { is: 'saved' } }
+    d.meetOthers()
     d.recover()
     return d
+  }
+
+  /** Ends what runs for it: the draft is not shown any more. What is not sent is sent first. */
+  close() {
+    this.presence?.close()
+    this.presence = undefined
+    removeEventListener('online', this.again)
+    removeEventListener('pagehide', this.flush)
+    clearTimeout(this.timer)
+    if (this.state.saving.is === 'dirty') void this.save()
+    this.closed = true
+  }
+
+  /** Other tabs of this browser: told of what is saved here, and what they leave behind is found. */
+  private meetOthers() {
+    const id = this.state.flow!.id
+    const presence = new Presence(id, () => void this.refresh().catch(() => {}))
+    this.presence = presence
+    addEventListener('online', this.again)
+    addEventListener('pagehide', this.flush)
+    void presence.others().then(living => {
+      if (this.presence !== presence) return
+      const left = orphans(id, [presence.tab, ...living]).filter(j => {
+        const news = !same(j.history.doc, j.base) && !same(j.history.doc, this.doc)
+        if (!news) dropJournal(id, j.tab)
+        return news
+      })
+      if (left.length > 0) this.set({ left })
+    })
+  }
+
+  /** Asks the server at once, where it was away. */
+  again = () => {
+    if (this.state.saving.is !== 'away') return
+    this.wait = 1000
+    this.later(0)
+  }
+  private flush = () => {
+    if (this.state.saving.is === 'dirty') void this.save()
   }
 
   subscribe = (tell: () => void) => {
@@ -116,7 +160,8 @@ export class Draft {
 
   private later(ms: number) {
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => void this.save(), ms)
+    // What a closed draft could not send is in the journal, for whoever opens it next.
+    if (!this.closed) this.timer = setTimeout(() => void this.save(), ms)
   }
 
   /** Sends what is not sent yet. It returns when the server has everything, or cannot take it. */
@@ -135,13 +180,14 @@ export class Draft {
 
   private async send() {
     const doc = this.doc
-    this.set({ saving: { is: 'saving' } })
+    if (this.state.saving.is !== 'away') this.set({ saving: { is: 'saving' } })
     try {
       const id = this.state.flow?.id
       const answer = id
         ? await exact<Flow>('PUT', `/flows/${encodeURIComponent(id)}`, { body: doc, headers: { 'If-Match': this.etag } })
         : await exact<Flow>('POST', '/flows', { body: doc })
       this.base = doc
+      this.wait = 1000
       this.took(answer.data, answer.etag)
       if (!id) {
         // The server gave it an ID; it is part of the document from now on.
@@ -150,18 +196,23 @@ export class Draft {
         this.base = withID(doc)
         this.set({ history: { ...h, doc: withID(h.doc) } })
       }
+      this.presence?.saved()
       this.set({ saving: same(this.doc, this.base) ? { is: 'saved' } : { is: 'dirty' } })
       if (this.state.saving.is === 'dirty') this.later(100)
     } catch (e) {
       if (!(e instanceof ApiError)) throw e
       if (e.status === 412 || (e.status === 409 && this.state.flow)) await this.meet()
-      else if (e.status === 0 || e.status === 503) {
-        this.set({ saving: { is: 'away' } })
-        this.later(2000)
-      } else this.set({ saving: { is: 'refused', error: e } })
+      else if (e.status === 0 || e.status === 502 || e.status === 503) this.away()
+      else this.set({ saving: { is: 'refused', error: e } })
     } finally {
       this.write()
     }
+  }
+
+  private away() {
+    this.set({ saving: { is: 'away' } })
+    this.later(this.wait)
+    this.wait = Math.min(this.wait * 1.5, 8000)
   }
 
   /** Somebody changed the flow. Where that was not its document, we go on. */
@@ -177,28 +228,60 @@ export class Draft {
         this.later(0)
         return
       }
-      this.set({ saving: { is: 'conflict', theirs, etag: etag ?? '', changes: diff(this.base, theirs) } })
-    } catch {
-      this.set({ saving: { is: 'away' } })
-      this.later(2000)
+      this.set({ saving: { is: 'conflict', theirs, etag: etag ?? '' } })
+    } catch (e) {
+      if (e instanceof ApiError && e.status >= 400 && e.status < 500) this.set({ saving: { is: 'refused', error: e } })
+      else this.away()
     }
   }
 
   /** What one's own edits are, since the draft was last the same as the server's. */
   own = () => diff(this.base, this.doc)
+  /** The document that the server last had of this tab: what both sides of a conflict began with. */
+  common = () => this.base
+
+  /** What a conflict comes to with these choices. */
+  merged(choices: Choices = {}): Merged {
+    const s = this.state.saving
+    return s.is === 'conflict' ? merge(this.base, this.doc, s.theirs, choices) : { doc: this.doc, clashes: [] }
+  }
 
   /** Ends a conflict. Each way is an edit like any other: Undo brings the other back. */
-  resolve(how: 'both' | 'mine' | 'theirs') {
+  resolve(how: 'both' | 'mine' | 'theirs', choices: Choices = {}) {
     const s = this.state.saving
     if (s.is !== 'conflict') return
-    const own = this.own()
-    const doc = how === 'mine' ? this.doc : how === 'theirs' ? s.theirs : apply(s.theirs, own)
+    const doc = how === 'mine' ? this.doc : how === 'theirs' ? s.theirs : this.merged(choices).doc
     this.base = s.theirs
     this.etag = s.etag
     const label = { both: 'Merge both', mine: 'Keep mine', theirs: 'Take theirs' }[how]
     this.set({ history: make(this.state.history, label, () => doc), saving: { is: 'dirty' } })
     this.write()
     this.later(0)
+  }
+
+  /** Gives up what was taken up after a reload. Undo brings it back. */
+  discardRecovered() {
+    const before = this.before
+    this.set({ recovered: 0 })
+    if (before) this.edit('Discard recovered edits', () => before)
+  }
+  keepRecovered() {
+    this.set({ recovered: 0 })
+  }
+
+  /** Takes the edits of a closed tab into this draft, or forgets them. */
+  takeLeft(j: Journal, take: boolean) {
+    const id = this.state.flow!.id
+    this.set({ left: this.state.left.filter(x => x !== j) })
+    if (take) this.edit('Take up edits of a closed tab', () => merge(j.base, j.history.doc, this.doc).doc)
+    dropJournal(id, j.tab)
+  }
+
+  /** Makes a flow of this draft where its flow was deleted meanwhile. */
+  async createAgain() {
+    this.set({ flow: null })
+    this.etag = ''
+    await this.save()
   }
 
   private took(flow: Flow, etag: string | null) {
@@ -232,36 +315,27 @@ export class Draft {
   private write() {
     const id = this.state.flow?.id
     if (!id) return
-    const journal: Journal = { base: this.base, etag: this.etag, history: this.state.history, open: this.state.open }
-    try {
-      localStorage.setItem(keyOf(id), printJSON(journal))
-    } catch {
-      // Full: the server still gets every edit.
-    }
+    const { history, open } = this.state
+    const kept = writeJournal(id, { tab: this.presence?.tab ?? tabName(), at: Date.now(), base: this.base, etag: this.etag, history, open })
+    if (kept !== this.state.kept) this.set({ kept })
   }
 
-  /** Takes up what this browser had not sent, and its undo list. */
+  /** Takes up what this tab had not sent, and its undo list. */
   private recover() {
-    const text = localStorage.getItem(keyOf(this.state.flow!.id))
-    if (!text) return
-    let j: Journal
-    try {
-      j = parseJSON(text) as unknown as Journal
-      if (!j.history?.doc?.steps) return
-    } catch {
-      return
-    }
+    const j = journalOf(this.state.flow!.id, this.presence!.tab)
+    if (!j) return
     const ids = new Set(j.history.doc.steps.map(s => s.id))
     const open = (j.open ?? []).filter(s => s.startsWith('/') || ids.has(s))
     if (same(j.history.doc, this.base)) this.set({ history: { ...j.history, doc: this.base }, open })
     else if (same(j.base, this.base)) {
-      this.set({ history: j.history, open, saving: { is: 'dirty' } })
+      this.before = this.base
+      this.set({ history: j.history, open, saving: { is: 'dirty' }, recovered: diff(j.base, j.history.doc).length })
       this.later(0)
     } else if (!same(j.history.doc, j.base)) {
       // Edits of ours that were never sent, and a draft that was changed since.
       const theirs = this.base
       this.base = j.base
-      this.set({ history: j.history, open, saving: { is: 'conflict', theirs, etag: this.etag, changes: diff(j.base, theirs) } })
+      this.set({ history: j.history, open, saving: { is: 'conflict', theirs, etag: this.etag } })
     }
   }
 }
