@@ -107,6 +107,7 @@ type process struct {
 	tokens     *schemas.Tokens
 	mapping    *mapping.Engine
 	env        connectors.Env
+	live       run.Live
 	oauth      *oauth.Tokens
 	documents  *http.Client // reads OpenAPI documents, which may be large
 	blobs      blobs.Store
@@ -383,8 +384,8 @@ func (p *process) callbacks() *run.Callbacks {
 
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
-		Callbacks: p.callbacks(),
-		Kafka:     p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
+		Callbacks: p.callbacks(), Live: &p.live,
+		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
 		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}

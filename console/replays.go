@@ -22,8 +22,8 @@ import (
 // selectionTimeout is how long counting a selection may take.
 const selectionTimeout = 60 * time.Second
 
-// usualRate is about how many hooks a second a replay without a rate runs.
-const usualRate = 500
+// usualTrials is about how many hooks a second a dry run tries.
+const usualTrials = 500
 
 // ReplayRequest is what a replay is asked for with.
 type ReplayRequest struct {
@@ -42,7 +42,7 @@ type ReplayRequest struct {
 	Note        string  `json:"note,omitempty" maxLength:"1000"`
 	Version     string  `json:"version,omitempty" doc:"live (default), draft, or a version's number"`
 	DryRun      bool    `json:"dryRun,omitempty" doc:"Say what would happen, with effects answered from the record; nothing goes out"`
-	Rate        float64 `json:"rate,omitempty" minimum:"0" doc:"Hooks a second at most; 0: as fast as they are run"`
+	Rate        float64 `json:"rate,omitempty" minimum:"0" doc:"Hooks a second at most; 0: 400. Fewer while live hooks would be held up"`
 	MaxFailures int64   `json:"maxFailures,omitempty" minimum:"0" doc:"Give up when more executions than that failed; 0: never"`
 	SameKeys    bool    `json:"sameKeys,omitempty" doc:"Send the original executions' idempotency keys"`
 	Answers     string  `json:"answers,omitempty" enum:"recorded,sample" doc:"How a dry run goes on behind a call that is not on record: with what the step gave then, or with a sample"`
@@ -385,8 +385,11 @@ func (c *Console) estimateReplay(ctx context.Context, in *replayInput) (*estimat
 		out.Body.Sample = append(out.Body.Sample, id.String())
 	}
 	rate := r.Rate
-	if rate == 0 || r.DryRun {
-		rate = usualRate
+	switch {
+	case r.DryRun:
+		rate = usualTrials
+	case rate == 0:
+		rate = schemas.UsualReplayRate
 	}
 	out.Body.Seconds = float64(out.Body.Hooks) / rate
 	rows, err := c.opts.SQL.Query(ctx, `SELECT uses, toInt64(count()) FROM steps WHERE status != 'skipped' AND execution_id IN (SELECT id FROM hooks WHERE `+where.text+`)

@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// UsualReplayRate is how many hooks a second are sent and begun, at most, of a
+// replay that has no rate of its own.
+const UsualReplayRate = 400.0
+
 // MaxSelected is how many hooks one replay may select.
 const MaxSelected = 1_000_000
 

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,14 @@ import (
 )
 
 const (
-	// look is how often the run log is asked how the replay's executions stand.
-	look = 250 * time.Millisecond
+	// look is how often the run log is asked, at most, how the replay's
+	// executions stand; asking takes no more than one part in lookCost of the time.
+	look, lookCost = 250 * time.Millisecond, 20
 	// chunk is how many hooks are sent in one transaction.
 	chunk = 100
-	// burst is how much of a rate is sent at once.
-	burst = 50 * time.Millisecond
+	// burst is how much of a rate is sent at once: a transaction costs the broker
+	// more than its records, and the lane spreads them.
+	burst = 100 * time.Millisecond
 )
 
 // send sends what is left of a replay's list into the topic replays, at its
@@ -48,7 +51,7 @@ func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Chan
 	if err != nil {
 		return none, err
 	}
-	s := &sending{d: d, r: r, client: client, sent: sent, pace: newPace(r.Rate, time.Now())}
+	s := &sending{d: d, r: r, client: client, sent: sent, pace: newPace(cmp.Or(r.Rate, schemas.UsualReplayRate), time.Now())}
 	for from := int64(0); from < r.Total; from += page {
 		items, err := d.items(ctx, r, from)
 		if err != nil {
@@ -79,7 +82,7 @@ func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Chan
 			}
 			return schemas.Change{Type: schemas.ReplayFinished}, nil
 		}
-		if !sleep(ctx, look) {
+		if !sleep(ctx, s.every) {
 			return none, ctx.Err()
 		}
 	}
@@ -124,7 +127,8 @@ type sending struct {
 	client  *kgo.Client
 	sent    map[schemas.ExecutionID]bool
 	pace    pace
-	looked  time.Time // when the run log was last asked
+	looked  time.Time     // when the run log was last asked
+	every   time.Duration // after how long it is asked again
 	ended   int64
 	missing int64
 }
@@ -132,12 +136,12 @@ type sending struct {
 // page sends hooks. A change with a type says that the replay was given up.
 func (s *sending) page(ctx context.Context, hooks []*schemas.Hook) (schemas.Change, error) {
 	for len(hooks) > 0 {
-		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) || time.Since(s.looked) >= look {
+		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) || time.Since(s.looked) >= s.every {
 			abort, open, err := s.look(ctx)
 			if abort.Type != "" || err != nil {
 				return abort, err
 			}
-			if open >= int64(s.d.opts.Window) && !sleep(ctx, look) {
+			if open >= int64(s.d.opts.Window) && !sleep(ctx, s.every) {
 				return schemas.Change{}, ctx.Err()
 			}
 		}
@@ -226,11 +230,13 @@ func pinned(version string) int32 {
 // look asks the run log how the replay stands: how many are sent and not
 // ended, and whether too many failed.
 func (s *sending) look(ctx context.Context) (abort schemas.Change, open int64, err error) {
+	asked := time.Now()
 	counts, err := clickhouse.ReplayCounts(ctx, s.d.opts.ClickHouse, s.r)
 	if err != nil {
 		return abort, 0, err
 	}
 	s.ended, s.looked = 0, time.Now()
+	s.every = max(look, lookCost*s.looked.Sub(asked))
 	for status, n := range counts {
 		if status != "running" && status != "waiting" {
 			s.ended += n

@@ -94,10 +94,10 @@ func (s *session) unwritten() bool {
 // due is when the next transaction may begin.
 func (s *session) due() time.Time {
 	at := s.notBefore
-	if s.lastSize >= small {
-		next := s.lastBegan.Add(pace)
+	if g := s.opts.gathering(); s.lastSize >= g.small {
+		next := s.lastBegan.Add(g.pace)
 		if s.awaited {
-			next = s.lastBegan.Add(hurry)
+			next = s.lastBegan.Add(g.hurry)
 		}
 		if next.After(at) {
 			at = next

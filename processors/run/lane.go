@@ -46,6 +46,21 @@ func (o *Options) share(concurrency int) int {
 	return concurrency
 }
 
+// gathering is how a lane's transactions are spaced.
+type gathering struct {
+	small       int // executions; fewer are written at once
+	pace, hurry time.Duration
+}
+
+// gathering: a replay is in no hurry, and each transaction takes of the broker
+// what live hooks want.
+func (o *Options) gathering() gathering {
+	if o.Replays {
+		return gathering{small: 1, pace: 50 * time.Millisecond, hurry: 20 * time.Millisecond}
+	}
+	return gathering{small, pace, hurry}
+}
+
 // versionOf is the version that an execution starts on: the one its replay
 // asks for, 0 where the replay carries a draft, or the one that is published.
 func (s *session) versionOf(e *execution) int32 {
@@ -96,4 +111,16 @@ func (s *session) replayStopped(e *execution) bool {
 	})
 	s.rest(e)
 	return true
+}
+
+// beginsReplay takes note that an execution of a replay begins.
+func (s *session) beginsReplay(e *execution) {
+	if s.share == nil {
+		return
+	}
+	rate := 0.0
+	if r := s.replay(e.x); r != nil {
+		rate = r.Rate
+	}
+	s.share.began(rate, time.Now())
 }

@@ -72,7 +72,8 @@ func (s *session) pump(flow string) {
 	}
 	share = s.opts.share(share)
 	for q.active < share {
-		e := q.take(entry.State == schemas.Paused)
+		mayBegin := entry.State != schemas.Paused && (len(q.waiting) == 0 || s.share.open(flow, time.Now()))
+		e := q.take(!mayBegin)
 		if e == nil {
 			break
 		}
@@ -108,6 +109,7 @@ func (s *session) goOn(e *execution) {
 		if s.replayStopped(e) {
 			return
 		}
+		s.beginsReplay(e)
 		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: s.versionOf(e)}}})
 		s.takeOverGiven(e)
 	}

@@ -64,6 +64,9 @@ type Options struct {
 	// Replays makes this the runner of the topic replays: a lane of its own
 	// beside the live hooks, with a group, a producer and a share of its own.
 	Replays bool
+	// Live joins the two lanes of a process: give both runners the same, and
+	// replays give way to live hooks. Nil: they know nothing of each other.
+	Live *Live
 
 	// SessionTimeout is after how long another runner takes over from one
 	// that was killed and does not come back. Default 10 s.

@@ -60,6 +60,7 @@ type session struct {
 	broken     error
 	notBefore  time.Time       // when to try again after an abort
 	stale      map[string]bool // flows with a place given back
+	share      *share          // of the lane of replays; nil in the live one
 
 	deliveryIDs map[string]*mapping.Expression // of schemas.DeliveryID, by their text
 
@@ -159,6 +160,9 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		partitions:      map[int32]*partition{}, flows: map[string]*flowQueue{}, plans: map[planKey]*plan{},
 		results: results{bell: make(chan struct{}, 1)}, workers: workers{next: make(chan func())},
 	}
+	if opts.Replays {
+		s.share = newShare(opts.Live)
+	}
 	s.jobCtx, s.stop = context.WithCancel(context.Background())
 	reader, err := kgo.NewClient(append(opts.Kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
 		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes-1024))...)
@@ -249,6 +253,9 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	defer s.results.arm(nil)
 	s.mu.Lock()
 	until, hasTimer := s.timers.next()
+	if at, held := s.share.opens(); held && (!hasTimer || at.Before(until)) {
+		until, hasTimer = at, true
+	}
 	if s.flight == nil && s.unwritten() {
 		if due := s.due(); !hasTimer || due.Before(until) {
 			until, hasTimer = due, true
@@ -311,6 +318,9 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	now := time.Now()
 	s.timers.fire(now, s.wake)
 	s.sweep(now)
+	for _, flow := range s.share.release(now) {
+		s.pump(flow)
+	}
 	s.pumpAll()
 	return s.commit(ctx, now)
 }
@@ -342,6 +352,9 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 			s.command(p, hook)
 		}
 		return nil
+	}
+	if !s.opts.Replays {
+		s.opts.Live.taken(time.Since(hook.Time))
 	}
 	entry := s.opts.Catalog.Flow(hook.Flow)
 	if entry == nil || entry.Latest() == nil {
