@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long everything may take to come to rest after the faults.
-const patience = 2 * time.Minute
+const patience = 90 * time.Second
 
 var (
 	errNoDisk  = errors.New("small disks cannot be mounted here (that takes root on Linux)")

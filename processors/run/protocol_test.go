@@ -253,3 +253,47 @@ func TestNothingIsLostOrDoubledWhateverKafkaAnswers(t *testing.T) {
 		})
 	}
 }
+
+// What a transaction has beside executions is written again as well: deliveries
+// to remember, dead letters, calls of other flows and what they return.
+func TestAnAbortedTransactionIsWrittenAgainWithAllThatIsInIt(t *testing.T) {
+	r := newRig(t)
+	r.publish("inner", `"steps":[{"id":"one","uses":"test/effect","input":{"n":"=body.n"}}]`)
+	r.publish("outer", `"dedupe":{"key":"=body.n"},"steps":[{"id":"call","uses":"flow/call","input":{"flow":"inner","body":{"n":"=body.n"}}}]`)
+	var commits atomic.Int32
+	r.fake.ControlKey(int16(kmsg.TxnOffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.fake.KeepControl()
+		if commits.Add(1)%2 == 0 || commits.Load() > 40 {
+			return nil, nil, false
+		}
+		return refusal(req, kerr.RebalanceInProgress), nil, true
+	})
+	r.start("a")
+	const hooks = 10
+	for i := range hooks {
+		for range 2 {
+			r.send("outer", fmt.Sprintf(`{"n":%d}`, i))
+		}
+		r.send("nobody", `{}`)
+	}
+	by := map[string]int{}
+	for _, s := range r.ended(3 * hooks) {
+		by[s.last.FlowId+" "+schemas.StatusName(s.last.Status)]++
+	}
+	if by["outer succeeded"] != hooks || by["outer duplicate"] != hooks || by["inner succeeded"] != hooks || len(by) != 3 {
+		t.Errorf("executions = %v, want %d of each kind", by, hooks)
+	}
+	dead := map[string]int{}
+	for deadline := time.Now().Add(10 * time.Second); len(dead) < hooks && time.Now().Before(deadline); {
+		clear(dead)
+		r.read(schemas.DefaultTopics.Deadletters(), func(record *kgo.Record) { dead[string(record.Headers[1].Value)]++ })
+	}
+	for id, n := range dead {
+		if n != 1 || len(dead) != hooks {
+			t.Errorf("%d dead letters, hook %s %d times; want %d, once each", len(dead), id, n, hooks)
+		}
+	}
+	if n := len(r.made()); n != hooks {
+		t.Errorf("%d effects, want %d: an abort repeats none", n, hooks)
+	}
+}
