@@ -1,7 +1,8 @@
 import { useNavigate } from '@tanstack/react-router'
-import { CornerDownLeft, Plus, Search, Workflow } from 'lucide-react'
+import { ChevronRight, CornerDownLeft, Plus, Search, Workflow } from 'lucide-react'
 import { type ReactNode, useEffect, useId, useMemo, useRef, useState } from 'react'
 import { useFlows } from '../flows/queries.ts'
+import { commands } from './commands.ts'
 import { places } from './places.ts'
 
 interface Found {
@@ -32,6 +33,14 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const found = useMemo(() => {
     const go = (to: string) => () => void navigate({ to })
     const all: Found[] = [
+      ...commands().map(c => ({
+        key: `command ${c.label}`,
+        label: c.label,
+        detail: 'here',
+        icon: <ChevronRight className="size-4" />,
+        words: `${c.label} ${c.also ?? ''}`,
+        go: c.run,
+      })),
       ...places.map(p => ({
         key: p.to,
         label: p.label,

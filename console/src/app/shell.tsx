@@ -55,7 +55,11 @@ export function Shell() {
         <IconButton label="Search and go anywhere" keys="Ctrl+K" className="lg:hidden" onClick={() => setPalette(true)}>
           <Search aria-hidden className="size-4" />
         </IconButton>
-        <IconButton label={dark ? 'Light theme' : 'Dark theme'} onClick={() => setTheme(dark ? 'light' : 'dark')}>
+        <IconButton
+          label={dark ? 'Light theme' : 'Dark theme'}
+          className="hidden sm:inline-flex"
+          onClick={() => setTheme(dark ? 'light' : 'dark')}
+        >
           {dark ? <Sun aria-hidden className="size-4" /> : <Moon aria-hidden className="size-4" />}
         </IconButton>
       </header>

@@ -7,6 +7,7 @@ interface Shortcut {
   label?: string
   run: (e: KeyboardEvent) => void
   typing?: boolean
+  when?: (e: KeyboardEvent) => boolean
 }
 
 const active = new Set<Shortcut>()
@@ -33,6 +34,7 @@ window.addEventListener('keydown', e => {
   for (const s of [...active].reverse()) {
     if (!matches(s.keys, e) || (isTyping(e) && !s.typing)) continue
     if (document.querySelector('dialog[open]')) continue
+    if (s.when && !s.when(e)) continue
     e.preventDefault()
     s.run(e)
     return
@@ -41,19 +43,20 @@ window.addEventListener('keydown', e => {
 
 /**
  * While the component is shown, keys such as `mod+k`, `?` or `f2` run this.
- * Nothing runs while a dialog is open, nor while one types unless `typing`.
+ * Nothing runs while a dialog is open, nor while one types unless `typing`, nor
+ * where `when` says no.
  * With a label it is listed under `?`.
  */
 export function useShortcut(
   keys: string,
   run: (e: KeyboardEvent) => void,
-  { label, typing, off }: { label?: string; typing?: boolean; off?: boolean } = {},
+  { label, typing, off, when }: { label?: string; typing?: boolean; off?: boolean; when?: (e: KeyboardEvent) => boolean } = {},
 ) {
-  const latest = useRef(run)
-  latest.current = run
+  const latest = useRef({ run, when })
+  latest.current = { run, when }
   useEffect(() => {
     if (off) return
-    const s: Shortcut = { keys, label, typing, run: e => latest.current(e) }
+    const s: Shortcut = { keys, label, typing, run: e => latest.current.run(e), when: e => latest.current.when?.(e) ?? true }
     active.add(s)
     return () => {
       active.delete(s)

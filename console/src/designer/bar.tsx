@@ -77,7 +77,7 @@ export function DesignerBar({ ready }: { ready: boolean }) {
           spellCheck={false}
           onChange={e => draft.edit('Rename flow', setFlow('name', e.target.value), true)}
           onKeyDown={e => (e.key === 'Enter' || e.key === 'Escape') && e.currentTarget.blur()}
-          className="field-sizing-content h-8 min-w-16 max-w-[26rem] truncate rounded-lg border border-transparent bg-transparent px-2 font-semibold hover:border-line-strong focus:border-accent focus:bg-page"
+          className="field-sizing-content h-8 min-w-0 max-w-[26rem] truncate rounded-lg border border-transparent bg-transparent px-2 font-semibold hover:border-line-strong focus:border-accent focus:bg-page"
         />
         {flow && (
           <span className="hidden sm:inline-flex">

@@ -49,7 +49,8 @@ export function TriggerSample({ draft, sample, next }: { draft: Draft; sample?: 
     <>
       <TextArea
         label="Sample"
-        rows={9}
+        autoFocus
+        rows={12}
         className="font-mono"
         value={text}
         error={text.trim() ? fault : ''}

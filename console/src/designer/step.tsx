@@ -1,4 +1,5 @@
-import { useState } from 'react'
+import { X } from 'lucide-react'
+import { useEffect, useRef, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { CredentialDialog } from '../credentials/dialog.tsx'
 import { useCredentials } from '../credentials/queries.ts'
@@ -8,19 +9,34 @@ import { setAt, setStep } from '../flow/edit.ts'
 import type { Json } from '../flow/exact.ts'
 import { TRIGGER } from '../flow/graph.ts'
 import { PayloadTree } from '../payload/tree.tsx'
-import { Button } from '../ui/button.tsx'
+import { Button, IconButton } from '../ui/button.tsx'
 import { Select, TextArea, TextField } from '../ui/field.tsx'
 import { tellError } from '../ui/toast.tsx'
 import { type Connector, connectorOf, findComponent } from './components.ts'
 import type { Draft } from './draft.ts'
+import { ComponentIcon } from './icons.tsx'
 import { Mapping } from './mapping.tsx'
 import { TriggerSample } from './sample.tsx'
 
 type Stage = 'credential' | 'input' | 'sample' | 'summary'
 
+const names: Record<Stage, string> = {
+  credential: 'Credential',
+  input: 'Mapping',
+  sample: 'Sample',
+  summary: 'Summary',
+}
+
 /** Sets a step up: credential, mapping, sample, summary. */
-export function StepPanel(p: { draft: Draft; at: string; connectors: Connector[]; wrong: Wrong[]; onFinish: () => void }) {
-  const { draft, at, connectors, wrong, onFinish } = p
+export function StepPanel(p: {
+  draft: Draft
+  at: string
+  connectors: Connector[]
+  wrong: Wrong[]
+  onFinish: () => void
+  onClose: () => void
+}) {
+  const { draft, at, connectors, wrong, onFinish, onClose } = p
   const doc = draft.doc
   const trigger = at === TRIGGER
   const step: Step = trigger ? { ...doc.trigger, id: TRIGGER } : doc.steps.find(s => s.id === at)!
@@ -30,113 +46,190 @@ export function StepPanel(p: { draft: Draft; at: string; connectors: Connector[]
     s => !(s === 'input' && trigger) && !(s === 'credential' && !connector?.credentials.length),
   )
   const [stage, setStage] = useState<Stage>(() => (draft.get().open.includes(at) ? stages[0]! : 'summary'))
-  const [dialog, setDialog] = useState(false)
-  const credentials = useCredentials()
   const go = (to: Stage) => {
     if (to === 'summary') draft.finish(at)
     setStage(to)
   }
   const next = () => go(stages[stages.indexOf(stage) + 1] ?? 'summary')
-  const mine = credentials.data?.filter(c => c.uses === connector?.name) ?? []
-  const siblings = connector?.components.filter(c => c.trigger === trigger) ?? []
+  const mine = wrong.filter(w => w.at === at)
+  const faulty = (s: Stage) =>
+    s === 'credential' ? mine.some(w => w.field === 'credential') : s === 'input' && mine.some(w => w.field !== 'credential')
+
+  // Each stage begins at its first control.
+  const body = useRef<HTMLDivElement>(null)
+  const shown = useRef(stage)
+  useEffect(() => {
+    if (shown.current === stage) return
+    shown.current = stage
+    const to = body.current?.querySelector<HTMLElement>(':is(input, select, textarea, button):not(:disabled)')
+    if (!body.current?.contains(document.activeElement)) to?.focus()
+    body.current?.scrollTo(0, 0)
+  }, [stage])
+
   return (
-    <div className="flex max-w-2xl flex-col gap-4">
-      <h2 className="font-semibold text-lg">{step.name || component?.title || step.uses}</h2>
-      <nav aria-label="Stages" className="flex flex-wrap gap-1">
+    <>
+      <header className="flex shrink-0 items-center gap-3 px-5 pt-4 pb-3">
+        <ComponentIcon uses={step.uses} title={connector?.title} />
+        <div className="min-w-0 flex-1">
+          <h2 className="truncate font-semibold text-base leading-tight">{step.name || component?.title || step.uses}</h2>
+          <p className="truncate text-[0.8125rem] text-ink-3">
+            {connector?.title}
+            {component && component.title !== connector?.title && ` · ${component.title}`}
+            {!trigger && (
+              <>
+                {' · '}
+                <code>{step.id}</code>
+              </>
+            )}
+          </p>
+        </div>
+        <IconButton label="Close the step" keys="Esc" onClick={onClose} className="-mr-2 self-start">
+          <X aria-hidden className="size-4" />
+        </IconButton>
+      </header>
+      <nav aria-label="Stages" className="flex shrink-0 gap-1 overflow-x-auto border-b border-line px-4">
         {stages.map(s => (
-          <Button
+          <button
             key={s}
-            small
-            look={s === stage ? 'plain' : 'quiet'}
+            type="button"
             aria-current={s === stage ? 'step' : undefined}
             onClick={() => go(s)}
+            className={`-mb-px flex h-10 shrink-0 items-center gap-1.5 border-b-2 px-2 ${s === stage ? 'border-accent font-medium text-accent-ink' : 'border-transparent text-ink-2 hover:text-ink'}`}
           >
-            {{ credential: 'Credential', input: 'Mapping', sample: 'Sample', summary: 'Summary' }[s]}
-          </Button>
+            {names[s]}
+            {faulty(s) && <span aria-hidden className="size-1.5 rounded-full bg-bad" />}
+            {faulty(s) && <span className="sr-only">, not right yet</span>}
+          </button>
         ))}
       </nav>
-      {siblings.length > 1 && !trigger && (
-        <Select label="Action" value={step.uses} onChange={e => draft.edit('Change action', setStep(at, 'uses', e.target.value))}>
-          {siblings.map(c => (
-            <option key={c.name} value={c.name}>
-              {c.title}
-            </option>
+      <div ref={body} data-stage={stage} className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-5">
+        {stage === 'credential' && (
+          <CredentialStage draft={draft} step={step} connector={connector} needed={component?.needsCredential ?? false} next={next} />
+        )}
+        {stage === 'input' && (
+          <>
+            <ActionSelect draft={draft} step={step} connector={connector} />
+            <Mapping draft={draft} step={step} connectors={connectors} wrong={wrong} next={next} />
+          </>
+        )}
+        {stage === 'sample' &&
+          (trigger ? (
+            <TriggerSample draft={draft} sample={step.sample} next={next} />
+          ) : (
+            <Retrieve draft={draft} step={step} effect={component?.effect} next={next} />
           ))}
-        </Select>
-      )}
-      {stage === 'credential' && (
-        <>
-          <Select
-            label="Credential"
-            value={step.credential ?? ''}
-            onChange={e => draft.edit('Choose credential', setAt(at, 'credential', e.target.value || undefined))}
-          >
-            <option value="">{component?.needsCredential ? 'Choose one' : 'None'}</option>
-            {mine.map(c => (
-              <option key={c.id} value={c.id}>
-                {c.name || c.id}
-              </option>
-            ))}
-          </Select>
-          <div className="flex gap-2">
-            <Button onClick={() => setDialog(true)}>Create new credentials</Button>
-            <Button look="primary" disabled={component?.needsCredential && !step.credential} onClick={next}>
-              Continue
-            </Button>
-          </div>
-          {dialog && connector && (
-            <CredentialDialog
-              uses={connector.name}
-              onClose={() => setDialog(false)}
-              onDone={c => {
-                draft.edit('Choose credential', setAt(at, 'credential', c.id))
-                setDialog(false)
-                next()
-              }}
+        {stage === 'summary' && (
+          <>
+            <TextField
+              label="Step name"
+              value={step.name ?? ''}
+              placeholder={component?.title}
+              onChange={e => draft.edit('Rename', setAt(at, 'name', e.target.value), true)}
             />
-          )}
-        </>
-      )}
-      {stage === 'input' && <Mapping draft={draft} step={step} connectors={connectors} wrong={wrong} next={next} />}
-      {stage === 'sample' &&
-        (trigger ? (
-          <TriggerSample draft={draft} sample={step.sample} next={next} />
-        ) : (
-          <Retrieve draft={draft} step={step} effect={component?.effect} next={next} />
+            <TextArea
+              label="Note"
+              value={step.note ?? ''}
+              rows={3}
+              onChange={e => draft.edit('Note', setAt(at, 'note', e.target.value), true)}
+            />
+            <div>
+              <Button
+                look="primary"
+                onClick={() => {
+                  draft.finish(at)
+                  onFinish()
+                }}
+              >
+                Finish step
+              </Button>
+            </div>
+          </>
+        )}
+      </div>
+    </>
+  )
+}
+
+/** Which of its connector's actions the step is. */
+function ActionSelect({ draft, step, connector }: { draft: Draft; step: Step; connector?: Connector }) {
+  const actions = connector?.components.filter(c => !c.trigger) ?? []
+  if (actions.length < 2) return null
+  return (
+    <Select
+      label="Action"
+      hint={actions.find(c => c.name === step.uses)?.summary}
+      value={step.uses}
+      onChange={e => draft.edit('Change action', setStep(step.id, 'uses', e.target.value))}
+    >
+      {actions.map(c => (
+        <option key={c.name} value={c.name}>
+          {c.title}
+        </option>
+      ))}
+    </Select>
+  )
+}
+
+function CredentialStage({
+  draft,
+  step,
+  connector,
+  needed,
+  next,
+}: {
+  draft: Draft
+  step: Step
+  connector?: Connector
+  needed: boolean
+  next: () => void
+}) {
+  const [dialog, setDialog] = useState(false)
+  const credentials = useCredentials()
+  const mine = credentials.data?.filter(c => c.uses === connector?.name) ?? []
+  return (
+    <>
+      {step.id !== TRIGGER && <ActionSelect draft={draft} step={step} connector={connector} />}
+      <Select
+        label="Credential"
+        value={step.credential ?? ''}
+        hint={
+          step.id === TRIGGER
+            ? 'How senders prove who they are. Without one, whoever knows the URL can send.'
+            : `How ${connector?.title ?? 'the system'} knows who asks.`
+        }
+        onChange={e => draft.edit('Choose credential', setAt(step.id, 'credential', e.target.value || undefined))}
+      >
+        <option value="">{needed ? 'Choose one' : 'None'}</option>
+        {mine.map(c => (
+          <option key={c.id} value={c.id}>
+            {c.name || c.id}
+          </option>
         ))}
-      {stage === 'summary' && (
-        <>
-          <TextField
-            label="Step name"
-            value={step.name ?? ''}
-            placeholder={component?.title}
-            onChange={e => draft.edit('Rename', setAt(at, 'name', e.target.value), true)}
-          />
-          <TextArea
-            label="Note"
-            value={step.note ?? ''}
-            rows={3}
-            onChange={e => draft.edit('Note', setAt(at, 'note', e.target.value), true)}
-          />
-          <div>
-            <Button
-              look="primary"
-              onClick={() => {
-                draft.finish(at)
-                onFinish()
-              }}
-            >
-              Finish step
-            </Button>
-          </div>
-        </>
+      </Select>
+      <div className="flex flex-wrap gap-2">
+        <Button onClick={() => setDialog(true)}>Create new credentials</Button>
+        <Button look="primary" disabled={needed && !step.credential} onClick={next}>
+          Continue
+        </Button>
+      </div>
+      {dialog && connector && (
+        <CredentialDialog
+          uses={connector.name}
+          onClose={() => setDialog(false)}
+          onDone={c => {
+            draft.edit('Choose credential', setAt(step.id, 'credential', c.id))
+            setDialog(false)
+            next()
+          }}
+        />
       )}
-    </div>
+    </>
   )
 }
 
 function Retrieve({ draft, step, effect, next }: { draft: Draft; step: Step; effect?: string; next: () => void }) {
   const [busy, setBusy] = useState(false)
+  const buttons = useRef<HTMLDivElement>(null)
   const run = async () => {
     setBusy(true)
     try {
@@ -150,6 +243,7 @@ function Retrieve({ draft, step, effect, next }: { draft: Draft; step: Step; eff
       tellError(e)
     }
     setBusy(false)
+    requestAnimationFrame(() => buttons.current?.querySelector<HTMLButtonElement>('button:last-child')?.focus())
   }
   return (
     <>
@@ -157,7 +251,7 @@ function Retrieve({ draft, step, effect, next }: { draft: Draft; step: Step; eff
         This really runs the step once with the sample
         {effect === 'pure' ? '; it changes nothing elsewhere.' : ', and may change something in the other system.'}
       </p>
-      <div className="flex gap-2">
+      <div className="flex gap-2" ref={buttons}>
         <Button look={step.sample === undefined ? 'primary' : 'plain'} busy={busy} onClick={() => void run()}>
           Retrieve sample
         </Button>

@@ -95,6 +95,38 @@ export const removeStep =
     return withParents({ ...doc, steps: doc.steps.filter(s => s.id !== id) }, wanted)
   }
 
+/** A new step that runs after several: their branches meet in it. */
+export const addJoin =
+  (step: Step, after: string[]): Edit =>
+  doc => {
+    const wanted = new Map(parents(doc))
+    wanted.set(step.id, after)
+    return withParents({ ...doc, steps: [...doc.steps, step] }, wanted)
+  }
+
+/** Two branches behind a step: what stood there goes on in the first, the second runs where the first did not. */
+export const addRouter =
+  (first: Step, otherwise: Step, place: Place): Edit =>
+  doc => {
+    const made = addStep(first, place)(doc)
+    const wanted = new Map(parents(made))
+    wanted.set(otherwise.id, place.after === TRIGGER ? [] : [place.after])
+    return withParents({ ...made, steps: [...made.steps, otherwise] }, wanted)
+  }
+
+/** Takes the line between two steps away; one that then runs after none begins with the flow. */
+export const removeEdge =
+  (from: string, to: string): Edit =>
+  doc => {
+    const before = parents(doc).get(to) ?? []
+    return before.includes(from)
+      ? setAfter(
+          to,
+          before.filter(p => p !== from),
+        )(doc)
+      : doc
+  }
+
 /** A second step like this one, as a branch beside it. */
 export const duplicateStep =
   (id: string, copy: string): Edit =>

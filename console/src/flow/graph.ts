@@ -38,6 +38,12 @@ export function mayFollow(doc: FlowDocument, id: string): string[] {
   return doc.steps.map(s => s.id).filter(other => other !== id && !upstream(doc, other).includes(id))
 }
 
+/** The steps that no other runs after: where the flow's branches end. */
+export function leaves(doc: FlowDocument): string[] {
+  const followed = new Set([...parents(doc).values()].flat())
+  return doc.steps.map(s => s.id).filter(id => !followed.has(id))
+}
+
 /** Steps with the same parents: where some have a condition, they are a router's branches. */
 export function siblings(doc: FlowDocument, id: string): string[] {
   const all = parents(doc)
