@@ -98,6 +98,9 @@ type Component struct {
 	// designer's form shows. The Input of a trigger is its settings, its Output what the flow gets.
 	Input  json.RawMessage `json:"input"`
 	Output json.RawMessage `json:"output"`
+	// Instant says that Do computes for some microseconds and does nothing else: it waits for nothing, and uses
+	// nothing of the call but the input. The runner may then do it in its loop.
+	Instant bool `json:"-"`
 	// Do runs the action once. Nil for triggers.
 	Do func(ctx context.Context, env Env, call Call) (Result, error) `json:"-"`
 	// Sample returns an output as the component would give it, for the designer. Without one [Component.SampleOutput]

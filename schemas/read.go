@@ -19,10 +19,17 @@ import (
 // A transaction that is still open below the end is waited for. fn returns
 // false to stop early.
 func ReadPartition(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fn func(*kgo.Record) bool) error {
-	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, maxBytes: 32 << 20}
+	fetchBytes := int32(32 << 20)
 	if to-from <= 16 {
-		r.maxBytes = 64 << 10 // a broker sends one batch in any case, however large
+		fetchBytes = 64 << 10 // a broker sends one batch in any case, however large
 	}
+	return ReadPartitionBy(ctx, client, topic, partition, from, to, fetchBytes, fn)
+}
+
+// ReadPartitionBy is ReadPartition with requests for fetchBytes each: for who
+// expects to stop early.
+func ReadPartitionBy(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fetchBytes int32, fn func(*kgo.Record) bool) error {
+	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, maxBytes: fetchBytes}
 	for from < to {
 		fp, next, err := r.fetch(ctx, from)
 		if err == nil {

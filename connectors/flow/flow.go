@@ -24,6 +24,7 @@ func Connector() connectors.Connector {
 				Title:   "Delay",
 				Summary: "Goes on after a time, or at one. The execution is parked meanwhile and survives restarts.",
 				Effect:  connectors.Pure,
+				Instant: true,
 				Input:   json.RawMessage(delayInput),
 				Output:  json.RawMessage(delayOutput),
 				Do:      delay,
@@ -34,6 +35,7 @@ func Connector() connectors.Connector {
 				Title:   "Filter",
 				Summary: "Goes on where its condition is true; else the execution ends there, with the status filtered.",
 				Effect:  connectors.Pure,
+				Instant: true,
 				Input:   json.RawMessage(filterInput),
 				Output:  json.RawMessage(filterOutput),
 				Do:      filter,
@@ -44,6 +46,7 @@ func Connector() connectors.Connector {
 				Title:   "Call a flow",
 				Summary: "Runs another flow with a body of its own, and waits for its output unless told otherwise.",
 				Effect:  connectors.Pure, // the runner writes the call in the transaction that has the caller waiting
+				Instant: true,
 				Input:   json.RawMessage(callInput),
 				Output:  json.RawMessage(callOutput),
 				Do:      call,

@@ -21,6 +21,7 @@ func Connector() connectors.Connector {
 			Title:   "Map",
 			Summary: "Gives what its expressions make of the data before it.",
 			Effect:  connectors.Pure,
+			Instant: true,
 			Input:   json.RawMessage(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Value", "description": "Fields with values or expressions, or one expression for the whole"}`),
 			Output:  json.RawMessage(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Value"}`),
 			Do:      same,

@@ -109,7 +109,14 @@ type Eval struct {
 	Seed uint64
 	// Bindings are variables of the expression, by name without the "$".
 	Bindings map[string]Value
+	// CompiledOnly refuses, with [ErrNotCompiled], what the official evaluator
+	// would have to do: it takes a millisecond at least.
+	CompiledOnly bool
 }
+
+// ErrNotCompiled says that an expression, or what it met in its input, is for
+// the official evaluator, and that Eval.CompiledOnly asked not to use it.
+var ErrNotCompiled = errNotCompiled
 
 func (ev Eval) millis() float64 {
 	if ev.Now.IsZero() {
@@ -153,6 +160,9 @@ func (x *Expression) Evaluate(ctx context.Context, input Value, ev Eval) (result
 		if err != errNotCompiled {
 			return definedOr(result, err)
 		}
+	}
+	if ev.CompiledOnly {
+		return nil, false, ErrNotCompiled
 	}
 	return definedOr(x.evaluateOfficially(ctx, input, ev))
 }

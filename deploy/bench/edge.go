@@ -37,6 +37,7 @@ type broker struct {
 	name  string
 	kafka []kgo.Opt
 	close func()
+	apart bool // a process of its own
 }
 
 // embedded is Kafka in this process, its data on disk.
@@ -64,7 +65,11 @@ func apache() (*broker, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	return prepared("a real broker", b.Addrs(), func() { b.Close(); os.RemoveAll(dir) })
+	prepared, err := prepared("a real broker", b.Addrs(), func() { b.Close(); os.RemoveAll(dir) })
+	if err == nil {
+		prepared.apart = true
+	}
+	return prepared, err
 }
 
 func prepared(name string, addrs []string, stop func()) (*broker, error) {

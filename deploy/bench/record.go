@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,24 @@ import (
 	"sluice/processors/run"
 	"sluice/schemas"
 )
+
+// recordPaths measures the record path on both brokers.
+func recordPaths(ctx context.Context, s settings) ([]line, error) {
+	var lines []line
+	for _, start := range []func() (*broker, error){embedded, apache} {
+		b, err := start()
+		if err != nil {
+			return nil, err
+		}
+		measured, err := recordPathOn(ctx, s, b)
+		b.close()
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, measured...)
+	}
+	return lines, nil
+}
 
 // recordPathOn measures hook → map → end, with nothing that waits: what it
 // costs to record. The hooks are there before the clock starts. The reference
@@ -37,10 +56,10 @@ func recordPathOn(ctx context.Context, s settings, b *broker) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := 3 * s.hooks
-	ours := func() (float64, error) {
+	n := 10 * max(s.hooks, 10_000) // many transactions, also of the reference
+	ours := func() (float64, float64, error) {
 		if err := preload(ctx, b, schemas.DefaultTopics.Hooks(), flows, n); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		registry := prometheus.NewRegistry()
 		runner := run.New(run.Options{Kafka: b.kafka, Topics: schemas.DefaultTopics, Instance: "record", Catalog: c, Components: set,
@@ -52,25 +71,30 @@ func recordPathOn(ctx context.Context, s settings, b *broker) ([]line, error) {
 		defer func() { stop(); <-done }()
 		return clocked(ctx, n, func() (int, error) { return ended(registry) })
 	}
-	theirs := func() (float64, error) {
+	theirs := func() (float64, float64, error) {
 		if err := preload(ctx, b, schemas.DefaultTopics.Replays(), flows, n); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		return threeRecords(ctx, b, n)
 	}
-	var a, z []float64
+	var a, z, aCPU, zCPU []float64
 	for round := range s.rounds {
-		x, err := ours()
+		x, xCPU, err := ours()
 		if err != nil {
 			return nil, fmt.Errorf("round %d: %w", round, err)
 		}
-		y, err := theirs()
+		y, yCPU, err := theirs()
 		if err != nil {
 			return nil, fmt.Errorf("round %d of the reference: %w", round, err)
 		}
-		a, z = append(a, x), append(z, y)
+		a, z, aCPU, zCPU = append(a, x), append(z, y), append(aCPU, xCPU), append(zCPU, yCPU)
 	}
-	return []line{pair("hook → map → end, deduped, on "+b.name, "executions/s", a, "a bare loop, 3 records in a transaction", z)}, nil
+	const reference = "a bare loop, 3 records in a transaction"
+	lines := []line{pair("hook → map → end, deduped, on "+b.name, "executions/s", a, reference, z)}
+	if b.apart {
+		lines = append(lines, pair("hook → map → end, CPU of the runner", "µs", aCPU, reference, zCPU))
+	}
+	return lines, nil
 }
 
 // preload appends n hooks of 1 KB, of all flows in turns.
@@ -112,25 +136,37 @@ func preload(ctx context.Context, b *broker, topic string, flows []string, n int
 }
 
 // clocked waits until count is n, and says how many a second there were after
-// the first twentieth: not the start, but the way.
-func clocked(ctx context.Context, n int, count func() (int, error)) (float64, error) {
+// the first twentieth: not the start, but the way. cpu is what this process
+// took for one, in µs.
+func clocked(ctx context.Context, n int, count func() (int, error)) (rate, cpu float64, err error) {
 	var from time.Time
+	var used time.Duration
 	first := 0
 	for began := time.Now(); ; time.Sleep(2 * time.Millisecond) {
 		have, err := count()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if from.IsZero() && have >= n/20 {
-			from, first = time.Now(), have
+			from, first, used = time.Now(), have, processCPU()
 		}
 		if have >= n {
-			return float64(have-first) / time.Since(from).Seconds(), nil
+			done := float64(have - first)
+			return done / time.Since(from).Seconds(), float64((processCPU() - used).Microseconds()) / done, nil
 		}
 		if time.Since(began) > 2*time.Minute || ctx.Err() != nil {
-			return 0, fmt.Errorf("%d of %d were done within %v", have, n, time.Since(began).Round(time.Second))
+			return 0, 0, fmt.Errorf("%d of %d were done within %v", have, n, time.Since(began).Round(time.Second))
 		}
 	}
+}
+
+// processCPU is the CPU time that this process has taken.
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // ended is how many executions the runner's own metric counts.
@@ -150,39 +186,57 @@ func ended(registry *prometheus.Registry) (int, error) {
 	return n, nil
 }
 
-// threeRecords is the bare loop.
-func threeRecords(ctx context.Context, b *broker, n int) (float64, error) {
+// threeRecords is the bare loop: it reads committed hooks, writes three records
+// for each on their partition, and commits them with the offsets every 50 ms.
+// They have the sizes of ours: what happened, a delivery to remember, and a
+// tombstone.
+func threeRecords(ctx context.Context, b *broker, n int) (rate, cpu float64, err error) {
 	session, err := kgo.NewGroupTransactSession(append(append([]kgo.Opt{}, b.kafka...), kgo.ConsumeTopics(schemas.DefaultTopics.Replays()),
 		kgo.ConsumerGroup("three"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.TransactionalID("three"),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ProducerLinger(0),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer session.Close()
 	have := 0
 	return clocked(ctx, n, func() (int, error) {
 		pollCtx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
 		fetches := session.PollRecords(pollCtx, 2000)
-		cancel()
 		if fetches.NumRecords() == 0 {
 			return have, nil
 		}
 		if err := session.Begin(); err != nil {
 			return have, err
 		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			for range 3 {
-				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: r.Value[:400]}, nil)
+		polled := 0
+		for until := time.Now().Add(50 * time.Millisecond); ; {
+			fetches.EachRecord(func(r *kgo.Record) {
+				id := r.Value[16:32]
+				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: r.Value[:eventBytes]}, nil)
+				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Captures(), Partition: r.Partition, Key: r.Value[:len(r.Key)+17], Value: r.Value[:24]}, nil)
+				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Replies(), Partition: r.Partition, Key: id}, nil)
+			})
+			polled += fetches.NumRecords()
+			left := time.Until(until)
+			if left <= 0 || have+polled >= n {
+				break
 			}
-		})
+			pollCtx, cancel := context.WithTimeout(ctx, left)
+			fetches = session.PollRecords(pollCtx, 2000)
+			cancel()
+		}
 		committed, err := session.End(ctx, kgo.TryCommit)
 		if err != nil {
 			return have, err
 		}
 		if committed {
-			have += fetches.NumRecords()
+			have += polled
 		}
 		return have, nil
 	})
 }
+
+// eventBytes is the size of the record of an execution with one step.
+const eventBytes = 400

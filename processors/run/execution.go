@@ -48,6 +48,7 @@ type execution struct {
 	due    []unit // what is to begin again
 	active bool   // counts against its flow's concurrency
 	queued bool   // stands in its flow's queue
+	alone  bool   // its hook was not found by reading ahead: its job reads it, or says why not
 }
 
 // keysOf is the execution that its effects' idempotency keys are made of.

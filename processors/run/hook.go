@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -18,6 +19,7 @@ func readHook(ctx context.Context, client *kgo.Client, keys *schemas.Keys, topic
 	var hook *schemas.Hook
 	var bad error
 	err := schemas.ReadPartition(ctx, client, topic, at.Partition, at.Offset, at.Offset+1, func(r *kgo.Record) bool {
+		r.Value = bytes.Clone(r.Value) // or it would keep the whole batch in memory
 		if hook, bad = schemas.ParseHook(r); bad == nil {
 			bad = keys.OpenHook(ctx, hook)
 		}

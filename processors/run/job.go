@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
@@ -32,8 +31,8 @@ var (
 	propagator = propagation.TraceContext{}
 )
 
-// job is one attempt at one step. It runs on a goroutine of its own and shares
-// nothing with the loop that changes.
+// job is one attempt at one step. It runs on a goroutine of its own, or in the
+// loop (inline.go), and shares nothing with the loop that changes.
 type job struct {
 	session *session
 	ex      *execution // for handing the result back; not read
@@ -54,11 +53,13 @@ type job struct {
 	replyTo     string    // empty: no sender waits
 	startedAt   time.Time // of the execution
 	outputs     []output
+	inline      bool // it is done in the loop
 }
 
 // result is what a job came to.
 type result struct {
 	job     *job
+	ahead   *ahead      // in place of a job
 	hook    *loadedHook // read by the job, when it had to
 	skipped bool        // its condition is not true
 	// elements are those that the step runs for, never nil, of a job that expands.
@@ -67,7 +68,9 @@ type result struct {
 	output   mapping.Value
 	wait     *connectors.Wait // the step is to be parked
 	filtered bool             // the step lets nothing pass
-	err      *connectors.Error
+	// notCompiled: an expression is for the official evaluator, which an attempt in the loop does not use.
+	notCompiled bool
+	err         *connectors.Error
 }
 
 func (j *job) run(ctx context.Context) (r result) {
@@ -81,10 +84,15 @@ func (j *job) run(ctx context.Context) (r result) {
 	if step.effect() {
 		a.IdempotencyKey = idempotencyKey(j.keysOf, step.ID, max(j.unit.iteration, 0))
 	}
-	ctx = propagator.Extract(ctx, propagation.MapCarrier{"traceparent": j.traceparent})
-	ctx, span := tracer.Start(ctx, "step "+step.Uses, trace.WithAttributes(
-		attribute.String("sluice.flow", j.plan.flow), attribute.String("sluice.execution", j.id.String()),
-		attribute.String("sluice.step", step.ID), attribute.Int("sluice.attempt", int(j.number))))
+	if j.traceparent != "" {
+		ctx = propagator.Extract(ctx, propagation.MapCarrier{"traceparent": j.traceparent})
+	}
+	ctx, span := tracer.Start(ctx, step.span)
+	if span.IsRecording() {
+		span.SetAttributes(
+			attribute.String("sluice.flow", j.plan.flow), attribute.String("sluice.execution", j.id.String()),
+			attribute.String("sluice.step", step.ID), attribute.Int("sluice.attempt", int(j.number)))
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			j.session.log.Error("a step panicked", "uses", step.Uses, "panic", p, "stack", string(debug.Stack()))
@@ -117,11 +125,11 @@ func (j *job) run(ctx context.Context) (r result) {
 	}
 	defer done()
 	scope := scopeOf(opened, j.plan, j.outputs, j.session.opts.callbacks(j.plan, j.id, j.key), j.element)
-	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id)}
+	ev := mapping.Eval{Now: j.startedAt, Seed: seed(j.id), CompiledOnly: j.inline}
 	if step.when != nil && j.element == nil {
 		v, defined, err := step.when.Evaluate(ctx, scope, ev)
 		if err != nil {
-			r.err = expressionError("its condition", err)
+			r.err, r.notCompiled = expressionError("its condition", err), notCompiled(err)
 			return r
 		}
 		if !defined || !truthy(v) {
@@ -135,7 +143,7 @@ func (j *job) run(ctx context.Context) (r result) {
 	}
 	v, err := step.input.Evaluate(ctx, scope, ev)
 	if err != nil {
-		r.err = expressionError("its input", err)
+		r.err, r.notCompiled = expressionError("its input", err), notCompiled(err)
 		return r
 	}
 	input, err := mapping.Encode(v)
@@ -160,23 +168,28 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 		r.err = connectors.AsError(connectors.BadInput("%s", err))
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
-	defer cancel()
+	if !j.inline { // there the leash is shorter than any timeout
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)
+		defer cancel()
+	}
 	var credential *connectors.Credential
-	if step.Uses != schemas.WaitComponent { // there it is what a caller has to show, to the edge
+	if step.Uses != schemas.WaitComponent && !j.inline { // there it is what a caller has to show, to the edge
 		if credential, r.err = j.session.credential(ctx, step); r.err != nil {
 			return
 		}
 	}
 	call := connectors.Call{Input: input, Credential: credential, IdempotencyKey: a.IdempotencyKey, Attempt: int(j.number)}
-	call.File = func(ref string) (*connectors.File, error) { return j.session.opts.store.file(hook.Hook, ref) }
-	if j.replyTo != "" {
+	if !j.inline {
+		call.File = func(ref string) (*connectors.File, error) { return j.session.opts.store.file(hook.Hook, ref) }
+	}
+	if j.replyTo != "" && !j.inline {
 		call.Reply = func(ctx context.Context, r connectors.Reply) error {
 			return j.session.sendReply(ctx, j.id, j.key, j.replyTo, r)
 		}
 	}
 	result, err := step.component.Do(ctx, j.session.opts.Env, call)
-	if j.session.refused(step, credential, err) {
+	if err != nil && j.session.refused(step, credential, err) {
 		// The system no longer takes the token, and so did nothing: once more, with another one.
 		var failed *connectors.Error
 		if call.Credential, failed = j.session.credential(ctx, step); failed == nil {

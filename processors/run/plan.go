@@ -43,6 +43,8 @@ type stepPlan struct {
 	input     *mapping.Template
 	timeout   time.Duration
 	retry     retryPolicy
+	span      string // its name in a trace
+	instant   bool   // it may be done in the loop: see inline.go
 }
 
 // effect: the step does something to another system, and so waits until the
@@ -50,6 +52,14 @@ type stepPlan struct {
 func (s *stepPlan) effect() bool {
 	// A reply says that what came before it is done: that must be durable.
 	return s.component.Effect != connectors.Pure || s.Uses == schemas.ReplyComponent
+}
+
+// compiled reports whether no expression of the step needs the official
+// evaluator from the outset.
+func (s *stepPlan) compiled() bool {
+	all := s.when == nil || s.when.Engine() == "compiled"
+	s.input.Expressions(func(_ string, x *mapping.Expression) { all = all && x.Engine() == "compiled" })
+	return all
 }
 
 // intends: a step whose effect may not simply be repeated after a crash has its
@@ -95,6 +105,8 @@ func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *map
 		if err != nil {
 			return nil, fmt.Errorf("step %s: reading its input: %w", s.ID, err)
 		}
+		sp.span = "step " + s.Uses
+		sp.instant = sp.component.Instant && !sp.effect() && sp.each == nil && s.Credential == "" && sp.compiled()
 		p.steps[i] = sp
 	}
 	for i := range p.steps {

@@ -15,12 +15,16 @@ import (
 // memory; the others are pointers, and read it again when their turn comes.
 const maxLoaded = 200
 
+// burst is how many executions of a flow one cycle lets begin.
+const burst = 256
+
 // flowQueue holds the executions of a flow that want to go on, so that a flow
 // never runs more than its share and a slow one delays no other.
 type flowQueue struct {
 	active  int          // executions with a step in flight, or about to be
 	begun   []*execution // they have begun before, and go first
 	waiting []*execution // in the order they came
+	reading bool         // hooks of its next ones are being read again
 }
 
 // enqueue puts an execution that wants to go on at the end of its flow's queue.
@@ -54,6 +58,9 @@ func (q *flowQueue) take(paused bool) *execution {
 		}
 	}
 	e := (*list)[0]
+	if e.unread() {
+		return nil
+	}
 	(*list)[0] = nil
 	*list = (*list)[1:]
 	e.queued = false
@@ -71,7 +78,11 @@ func (s *session) pump(flow string) {
 		share = v.Flow.Concurrency
 	}
 	share = s.opts.share(share)
-	for q.active < share {
+	for n := 0; q.active < share; n++ {
+		if n == burst { // what is done in the loop takes no place: the others must have a turn
+			s.unsettled(flow)
+			return
+		}
 		mayBegin := entry.State != schemas.Paused && (len(q.waiting) == 0 || s.share.open(flow, time.Now()))
 		e := q.take(!mayBegin)
 		if e == nil {
@@ -85,6 +96,7 @@ func (s *session) pump(flow string) {
 		s.metrics.active.Inc()
 		s.goOn(e)
 	}
+	s.readAhead(flow, q, entry.State == schemas.Paused)
 	if q.active == 0 && len(q.begun) == 0 && len(q.waiting) == 0 {
 		delete(s.flows, flow)
 	}
@@ -92,13 +104,19 @@ func (s *session) pump(flow string) {
 
 // pumpAll fills the places that executions gave back.
 func (s *session) pumpAll() {
-	for len(s.stale) > 0 {
-		stale := s.stale
-		s.stale = nil
-		for flow := range stale {
-			s.pump(flow)
-		}
+	stale := s.stale
+	s.stale = nil
+	for flow := range stale {
+		s.pump(flow)
 	}
+}
+
+// unsettled has a flow pumped in the next cycle, which then comes at once.
+func (s *session) unsettled(flow string) {
+	if s.stale == nil {
+		s.stale = map[string]bool{}
+	}
+	s.stale[flow] = true
 }
 
 func (s *session) owns(e *execution) bool { return s.partitions[e.partition.number] == e.partition }
@@ -147,11 +165,9 @@ func (s *session) rest(e *execution) {
 	e.active = false
 	s.metrics.active.Dec()
 	if q := s.flows[e.x.FlowId]; q != nil {
-		q.active--
-		if s.stale == nil {
-			s.stale = map[string]bool{}
+		if q.active--; len(q.begun)+len(q.waiting) > 0 {
+			s.unsettled(e.x.FlowId)
 		}
-		s.stale[e.x.FlowId] = true
 	}
 }
 

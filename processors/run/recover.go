@@ -161,10 +161,7 @@ func (s *session) recover(e *execution) {
 // proceed queues an execution that nothing holds any more.
 func (s *session) proceed(e *execution) {
 	s.enqueue(e)
-	if s.stale == nil {
-		s.stale = map[string]bool{}
-	}
-	s.stale[e.x.FlowId] = true
+	s.unsettled(e.x.FlowId)
 }
 
 // revoked hands partitions over: nothing begins any more, what is in flight
@@ -284,6 +281,7 @@ func (s *session) drop(numbers []int32) {
 				cancel()
 			}
 			clear(e.busy)
+			e.alone = true // it holds nobody up in its flow's queue
 			s.rest(e)
 			if e.stored {
 				s.metrics.open.Dec()

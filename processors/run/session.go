@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 const clockLook = 5 * time.Second
 
 // maxPoll is how many records one cycle takes. More wait in the client.
-const maxPoll = 2000
+const maxPoll = 500
 
 // session is one membership in the consumer group, one transactional producer
 // and the loop over both. mu is held by the loop except while it waits for
@@ -47,6 +48,7 @@ type session struct {
 	flows      map[string]*flowQueue
 	plans      map[planKey]*plan
 	planned    int64 // of which changes of the components
+	outran     map[*stepPlan]outran
 	timers     timers
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
@@ -261,7 +263,7 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 			until, hasTimer = due, true
 		}
 	}
-	wait = wait && s.broken == nil && (!hasTimer || until.After(time.Now()))
+	wait = wait && s.broken == nil && len(s.stale) == 0 && (!hasTimer || until.After(time.Now()))
 	if limit := time.Now().Add(clockLook); hasTimer && until.After(limit) {
 		until = limit // what was recovered goes by the wall clock, which may be set meanwhile
 	}
@@ -400,6 +402,9 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		s.enqueue(e)
 		s.pump(e.x.FlowId)
 	}
+	if e.hook != nil && !e.active && schemas.Open(e.x.Status) {
+		e.hook.Body = bytes.Clone(e.hook.Body) // or a hook that waits would keep the whole batch in memory
+	}
 	return nil
 }
 
@@ -448,6 +453,7 @@ func (s *session) planFor(flow string, version int32) (*plan, error) {
 	if now := s.opts.Components.Changes(); now != s.planned {
 		s.planned = now // a connector was imported anew
 		clear(s.plans)
+		clear(s.outran)
 	}
 	key := planKey{flow: flow, version: version}
 	if p := s.plans[key]; p != nil {
@@ -476,11 +482,15 @@ func (s *session) advance(e *execution) {
 		if len(d.skip) > 0 {
 			continue
 		}
+		done := false
 		for _, i := range d.run {
-			s.begin(e, e.plan.first(i))
+			done = s.begin(e, e.plan.first(i)) || done
 		}
 		for _, i := range d.each {
 			s.beginElements(e, i)
+		}
+		if done {
+			continue
 		}
 		if d.end != nil {
 			s.end(e, d.end)
@@ -491,12 +501,13 @@ func (s *session) advance(e *execution) {
 }
 
 // begin starts the next attempt at a step or an element, or holds it until the
-// effects before it are durable.
-func (s *session) begin(e *execution, u unit) {
+// effects before it are durable. It reports whether the attempt is done and
+// folded in already: then there is more to decide.
+func (s *session) begin(e *execution, u unit) (done bool) {
 	step := &e.plan.steps[u.step]
 	switch {
 	case e.partition.leaving:
-		return // the next owner begins it
+		return false // the next owner begins it
 	case u.iteration >= 0 && step.each != nil && e.elements[u.step] == nil:
 		// Its element is not in memory: that comes first, and then this.
 		e.due = append(e.due, u)
@@ -509,9 +520,12 @@ func (s *session) begin(e *execution, u unit) {
 		s.launch(e, u, true) // up to the effect: its intent comes first
 	case (e.undurable || e.landing) && step.effect():
 		s.hold(e, u)
+	case step.instant && s.inline(e, u):
+		return true
 	default:
 		s.launch(e, u, false)
 	}
+	return false
 }
 
 // hold keeps what is to begin until the next transaction is durable.
@@ -521,16 +535,23 @@ func (s *session) hold(e *execution, u unit) {
 	e.held = append(e.held, u)
 }
 
-// launch starts a job. dry: it stops before the effect.
-func (s *session) launch(e *execution, u unit, dry bool) {
-	ctx, cancel := context.WithCancel(s.jobCtx)
-	e.busy[u] = cancel
-	j := &job{
-		session: s, ex: e, id: e.id, plan: e.plan, unit: u, dry: dry, number: e.state(u).GetAttempts() + 1,
+// jobOf is an attempt at a unit.
+func (s *session) jobOf(e *execution, u unit) job {
+	return job{
+		session: s, ex: e, id: e.id, plan: e.plan, unit: u, number: e.state(u).GetAttempts() + 1,
 		keysOf: e.keysOf(), hook: e.hook, pointer: e.x.Hook, stored: e.x.StoredHook, parent: e.x.Parent, key: e.x.Key,
 		traceparent: e.x.Traceparent, replyTo: e.x.ReplyTo, startedAt: time.Unix(0, e.x.StartedAt),
 		outputs: e.outputs[:len(e.outputs):len(e.outputs)],
 	}
+}
+
+// launch starts a job. dry: it stops before the effect.
+func (s *session) launch(e *execution, u unit, dry bool) {
+	ctx, cancel := context.WithCancel(s.jobCtx)
+	e.busy[u] = cancel
+	j := new(job)
+	*j = s.jobOf(e, u)
+	j.dry = dry
 	if u.iteration >= 0 && e.plan.steps[u.step].each != nil {
 		j.element = &element{e.elements[u.step][u.iteration], u.iteration}
 	}
@@ -545,11 +566,24 @@ func (s *session) launch(e *execution, u unit, dry bool) {
 
 // applyResult folds an attempt's outcome in and goes on.
 func (s *session) applyResult(r result) {
+	if r.ahead != nil {
+		s.haveRead(r.ahead)
+		return
+	}
 	e, u := r.job.ex, r.job.unit
 	if !s.owns(e) || e.busy[u] == nil {
 		return // handed over, or cancelled while it was under way
 	}
 	delete(e.busy, u)
+	if s.outcome(r) {
+		s.advance(e)
+	}
+}
+
+// outcome folds in what a job came to, and reports whether its execution is to
+// go on at once.
+func (s *session) outcome(r result) bool {
+	e, u := r.job.ex, r.job.unit
 	step := &e.plan.steps[u.step]
 	if e.hook == nil {
 		e.hook = r.hook
@@ -559,14 +593,14 @@ func (s *session) applyResult(r result) {
 	case r.skipped:
 		s.record(e, now, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
 	case r.err != nil && r.err.Kind == connectors.KindCancelled && e.partition.leaving:
-		return // cut off by the end of this session: the next owner does it again
+		return false // cut off by the end of this session: the next owner does it again
 	case r.err != nil:
 		s.attemptFailed(e, u, now, r)
 	case u.iteration == expanding:
 		s.expanded(e, u.step, now, r.elements)
 	case r.job.dry:
 		s.intend(e, u, now, r.attempt)
-		return
+		return false
 	case r.wait != nil:
 		s.park(e, u, now, r)
 	default:
@@ -575,7 +609,7 @@ func (s *session) applyResult(r result) {
 		}
 		s.attempted(e, step, now, r.attempt, r.output)
 	}
-	s.advance(e)
+	return true
 }
 
 // attempted puts an attempt that succeeded, or was given up, on record. value
@@ -649,7 +683,9 @@ func (s *session) wake(e *execution, u unit, at time.Time) {
 // goOnWith begins a unit that is due, once the flow has a place.
 func (s *session) goOnWith(e *execution, u unit) {
 	if e.active { // another branch of it is in flight
-		s.begin(e, u)
+		if s.begin(e, u) {
+			s.advance(e)
+		}
 		return
 	}
 	e.due = append(e.due, u)

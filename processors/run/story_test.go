@@ -165,6 +165,9 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 		case "out":
 			n, _ := strconv.Atoi(first)
 			s.until(first+" inputs have gone out", func(history) bool { return len(s.made()) >= n && s.open() == 0 })
+		case "ended":
+			n, _ := strconv.Atoi(first)
+			s.ended(n)
 		case "pause":
 			s.catalog.change(schemas.Change{Type: schemas.FlowPaused, Flow: first})
 		case "resume":
