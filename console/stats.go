@@ -2,9 +2,7 @@ package console
 
 import (
 	"context"
-	"math"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -136,83 +134,4 @@ func (c *Console) countSteps(ctx context.Context, flows map[string]*FlowStats) e
 		f.Steps[step][status] = n
 	}
 	return rows.Err()
-}
-
-type minutesInput struct {
-	Flow  string `query:"flow" doc:"A flow's ID; without one, all flows together"`
-	Each  bool   `query:"each" doc:"Every flow by itself"`
-	Since string `query:"since" default:"24h" doc:"A time (RFC 3339), or how long ago, such as 1h"`
-	Until string `query:"until" doc:"A time, or how long ago; itself excluded"`
-}
-
-// Minute is what was accepted within a minute, and how long it took.
-type Minute struct {
-	Minute     time.Time `json:"minute"`
-	Flow       string    `json:"flow,omitempty"`
-	Executions uint64    `json:"executions"`
-	Failed     uint64    `json:"failed"`
-	P50        float64   `json:"p50"`
-	P95        float64   `json:"p95"`
-	P99        float64   `json:"p99" doc:"Milliseconds from acceptance to the end, of those that succeeded or failed"`
-}
-
-type minutesOutput struct {
-	Body struct {
-		Items []Minute `json:"items" nullable:"false"`
-	}
-}
-
-// minutes reads the rollups as a series.
-func (c *Console) minutes(ctx context.Context, in *minutesInput) (*minutesOutput, error) {
-	if c.opts.ClickHouse == nil {
-		return nil, problem(http.StatusServiceUnavailable, historyRemedy, "there is no ClickHouse to ask")
-	}
-	where := &conditions{}
-	now := time.Now()
-	for _, bound := range []struct{ name, text, operator string }{{"since", in.Since, ">="}, {"until", in.Until, "<"}} {
-		if bound.text == "" {
-			continue
-		}
-		t, ok := moment(bound.text, now)
-		if !ok {
-			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
-		}
-		where.add("minute "+bound.operator+" toStartOfMinute(toDateTime(?, 'UTC'))", t.Unix())
-	}
-	from, flow := "minutes", "''"
-	if in.Flow != "" {
-		where.add("flow = ?", in.Flow)
-	}
-	if in.Flow != "" || in.Each {
-		from, flow = "flow_minutes", "flow"
-	}
-	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
-	defer cancel()
-	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT minute, "+flow+" AS of, executions, failed, p50_ms, p95_ms, p99_ms FROM "+from+where.String()+" ORDER BY minute, of", where.args...)
-	if err != nil {
-		return nil, c.storeError(err)
-	}
-	defer rows.Close()
-	out := &minutesOutput{}
-	out.Body.Items = []Minute{}
-	for rows.Next() {
-		var m Minute
-		if err := rows.Scan(&m.Minute, &m.Flow, &m.Executions, &m.Failed, &m.P50, &m.P95, &m.P99); err != nil {
-			return nil, c.storeError(err)
-		}
-		m.P50, m.P95, m.P99 = known(m.P50), known(m.P95), known(m.P99)
-		out.Body.Items = append(out.Body.Items, m)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, c.storeError(err)
-	}
-	return out, nil
-}
-
-// known is 0 for a percentile of nothing.
-func known(ms float64) float64 {
-	if math.IsNaN(ms) {
-		return 0
-	}
-	return ms
 }
