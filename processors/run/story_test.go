@@ -39,7 +39,7 @@ var updateStories = flag.Bool("update-stories", false, "write what happened as w
 //	retry STEP BODY     a retry of it from a step, which takes over all steps before
 //	kill                the runner dies where it stands, and starts again
 //	handover            another runner takes over
-//	pause|resume FLOW
+//	pause|resume|stop FLOW
 //	out N               wait until N inputs have gone out, to whomever
 //
 // answers says what test/effect gets: TEXT => ANSWER, where the first line whose
@@ -170,6 +170,8 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 			s.ended(n)
 		case "pause":
 			s.catalog.change(schemas.Change{Type: schemas.FlowPaused, Flow: first})
+		case "stop":
+			s.catalog.change(schemas.Change{Type: schemas.FlowStopped, Flow: first})
 		case "resume":
 			s.catalog.change(schemas.Change{Type: schemas.FlowResumed, Flow: first})
 		default:
