@@ -371,10 +371,19 @@ type acceptor struct{ *ingest.Edge }
 // Accept is the edge's, with the error as the API shows it.
 func (a acceptor) Accept(ctx context.Context, flow, request string) (schemas.ExecutionID, error) {
 	id, err := a.Edge.Accept(ctx, flow, request)
+	return id, unacceptable(err)
+}
+
+// Explain is the edge's, with the error as the API shows it.
+func (a acceptor) Explain(ctx context.Context, flow, request string) error {
+	return unacceptable(a.Edge.Explain(ctx, flow, request))
+}
+
+func unacceptable(err error) error {
 	if u, ok := errors.AsType[*ingest.Unacceptable](err); ok {
-		err = &console.Problem{Title: http.StatusText(u.Status), Status: u.Status, Detail: u.Detail, Remedy: u.Remedy}
+		return &console.Problem{Title: http.StatusText(u.Status), Status: u.Status, Detail: u.Detail, Remedy: u.Remedy}
 	}
-	return id, err
+	return err
 }
 
 // callbacks make the URLs of steps that wait for a callback.

@@ -2,9 +2,13 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,6 +22,8 @@ type Edge interface {
 	// Accept makes a hook of a request that a flow has rejected, once its cause is
 	// mended. The error is a *Problem where a person can do something about it.
 	Accept(ctx context.Context, flow, request string) (schemas.ExecutionID, error)
+	// Explain says why Accept would refuse a request; nil when it would not.
+	Explain(ctx context.Context, flow, request string) error
 }
 
 // Rejected is a request that a flow did not take, without secrets.
@@ -37,6 +43,22 @@ type Rejected struct {
 	Execution string `json:"execution,omitempty" doc:"The execution that it became when it was accepted after all"`
 }
 
+// RejectedDetail is a rejected request whole, and what would become of it now.
+type RejectedDetail struct {
+	Rejected
+	Query       string  `json:"query" doc:"Without secrets"`
+	ContentType string  `json:"contentType"`
+	From        string  `json:"from" doc:"The address that it came from"`
+	Body        *string `json:"body" doc:"Its text without secrets; null when it was not kept, or is no text"`
+	Now         struct {
+		Accepted bool   `json:"accepted" doc:"Whether it would be taken by the flow and the credential as they are now"`
+		Reason   string `json:"reason,omitempty" doc:"Why not"`
+		Remedy   string `json:"remedy,omitempty"`
+	} `json:"now"`
+}
+
+type rejectedOutput struct{ Body RejectedDetail }
+
 type rejectedList struct {
 	Body struct {
 		Items []Rejected `json:"items" nullable:"false"`
@@ -50,6 +72,7 @@ type rejectedInput struct {
 
 func (c *Console) registerRejected(api huma.API) {
 	huma.Register(api, op("list-rejected", http.MethodGet, "/flows/{id}/rejected", "List the last requests that a flow rejected within the day, newest first, with the cause and without secrets", "flows", 404, 503), c.listRejected)
+	huma.Register(api, op("get-rejected", http.MethodGet, "/flows/{id}/rejected/{request}", "Show a rejected request with its body, without secrets, and what would become of it now", "flows", 404, 503), c.getRejected)
 	accept := op("accept-rejected", http.MethodPost, "/flows/{id}/rejected/{request}/accept", "Make a hook of a rejected request, once the cause is mended", "flows", 404, 409, 503)
 	accept.DefaultStatus = http.StatusAccepted
 	huma.Register(api, accept, c.acceptRejected)
@@ -87,15 +110,92 @@ func (c *Console) listRejected(ctx context.Context, in *flowInput) (*rejectedLis
 		if len(out.Body.Items) == mostRejected {
 			break
 		}
-		if r.Shown == nil {
-			r.Shown = map[string]string{}
-		}
-		out.Body.Items = append(out.Body.Items, Rejected{
-			ID: r.ID, Time: r.At, Method: r.Method, Path: r.Path, Status: r.Status, Reason: r.Reason, Cause: r.Detail,
-			Headers: r.Shown, Bytes: r.Size, Kept: r.Whole, Execution: became[r.ID],
-		})
+		out.Body.Items = append(out.Body.Items, rejectedView(r, became[r.ID]))
 	}
 	return out, nil
+}
+
+func rejectedView(r *schemas.Capture, became string) Rejected {
+	if r.Shown == nil {
+		r.Shown = map[string]string{}
+	}
+	return Rejected{
+		ID: r.ID, Time: r.At, Method: r.Method, Path: r.Path, Status: r.Status, Reason: r.Reason, Cause: r.Detail,
+		Headers: r.Shown, Bytes: r.Size, Kept: r.Whole, Execution: became,
+	}
+}
+
+func (c *Console) getRejected(ctx context.Context, in *rejectedInput) (*rejectedOutput, error) {
+	f, err := c.find(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, capturesTimeout)
+	defer cancel()
+	reader, partition, err := c.captures(ctx, f.ID)
+	if err != nil {
+		return nil, err
+	}
+	captures, err := reader.Flow(ctx, f.ID, partition, 10_000, schemas.CaptureRejected, schemas.CaptureAccepted)
+	if err != nil {
+		return nil, c.kafkaError(err)
+	}
+	var r *schemas.Capture
+	became := ""
+	for _, x := range captures {
+		switch {
+		case x.ID != in.Request:
+		case x.Kind == schemas.CaptureAccepted:
+			became = x.Execution
+		default:
+			r = x
+		}
+	}
+	if r == nil {
+		return nil, problem(http.StatusNotFound, "they are kept for a day", "flow %s has no rejected request %s", f.ID, in.Request)
+	}
+	secrets := c.secretsOf(f, r)
+	out := &rejectedOutput{RejectedDetail{
+		Rejected: rejectedView(r, became), Query: withoutSecrets("application/x-www-form-urlencoded", r.Query, secrets), ContentType: r.ContentType, From: r.From,
+	}}
+	if r.Whole && utf8.Valid(r.Body) {
+		text := withoutSecrets(r.ContentType, string(r.Body), secrets)
+		out.Body.Body = &text
+	}
+	switch {
+	case c.opts.Edge == nil:
+		out.Body.Now.Reason = "this process has no edge to ask"
+	default:
+		err := c.opts.Edge.Explain(ctx, f.ID, r.ID)
+		out.Body.Now.Accepted = err == nil
+		if p, ok := errors.AsType[*Problem](err); ok {
+			out.Body.Now.Reason, out.Body.Now.Remedy = p.Detail, p.Remedy
+		} else if err != nil {
+			return nil, c.kafkaError(err)
+		}
+	}
+	return out, nil
+}
+
+// secretsOf are the texts that must not be shown of a rejected request: the
+// values of the flow's credential, and those of the headers that are not shown.
+func (c *Console) secretsOf(f *schemas.FlowEntry, r *schemas.Capture) []string {
+	secrets := []string{}
+	var document schemas.Flow
+	if json.Unmarshal(current(f), &document) == nil && document.Trigger.Credential != "" {
+		for _, value := range c.opts.Control.Secret(document.Trigger.Credential) {
+			secrets = append(secrets, value)
+		}
+	}
+	for _, h := range r.Headers {
+		if shown, ok := r.Shown[strings.ToLower(h[0])]; !ok || shown == "(removed)" {
+			secrets = append(secrets, h[1])
+			if _, token, found := strings.Cut(h[1], " "); found { // Bearer …
+				secrets = append(secrets, token)
+			}
+		}
+	}
+	return slices.DeleteFunc(secrets, func(s string) bool { return len(s) < leastSecret })
 }
 
 func (c *Console) acceptRejected(ctx context.Context, in *rejectedInput) (*commandOutput, error) {

@@ -21,6 +21,13 @@ func (e edge) Accept(_ context.Context, flow, request string) (schemas.Execution
 	return schemas.ExecutionID{}, problem(409, "mend it", "the cause is not mended: %s", request)
 }
 
+func (e edge) Explain(_ context.Context, _, request string) error {
+	if request == "good" {
+		return nil
+	}
+	return problem(409, "mend it", "the cause is not mended: %s", request)
+}
+
 func TestRejectedRequestsAreListedAndAccepted(t *testing.T) {
 	seal, err := schemas.NewSeal("a key")
 	if err != nil {
@@ -38,7 +45,7 @@ func TestRejectedRequestsAreListedAndAccepted(t *testing.T) {
 	client := s.client()
 	for _, c := range []schemas.Capture{
 		{Kind: schemas.CaptureRejected, ID: "first", Flow: "f", Method: "PUT", Path: "/hook/f", Status: 405, Reason: "method", Detail: "this flow takes POST"},
-		{Kind: schemas.CaptureRejected, ID: "good", Flow: "f", Status: 401, Reason: "signature", Detail: "the signature is not right", Body: []byte("x"), Size: 1, Whole: true,
+		{Kind: schemas.CaptureRejected, ID: "good", Flow: "f", Status: 401, Reason: "signature", Detail: "the signature is not right", Body: []byte(`{"a":"topsecret","password":"p"}`), Size: 1, Query: "q=1&token=abc", ContentType: "application/json", From: "192.0.2.1:9", Whole: true,
 			Headers: [][2]string{{"Authorization", "Bearer topsecret"}}, Shown: map[string]string{"accept": "*/*"}},
 		{Kind: schemas.CaptureRejected, ID: "another's", Flow: "g"},
 		{Kind: schemas.CaptureSample, ID: "a sample", Flow: "f"},
@@ -64,6 +71,17 @@ func TestRejectedRequestsAreListedAndAccepted(t *testing.T) {
 	if strings.Contains(string(list.body), "topsecret") {
 		t.Error("a secret is shown")
 	}
+	good := s.must(200, "GET", "/api/v1/flows/f/rejected/good", "")
+	for name, want := range map[string]any{
+		"id": "good", "body": `{"a":"•••","password":"•••"}`, "query": "q=1&token=•••", "from": "192.0.2.1:9", "contentType": "application/json", "now": "map[accepted:true]",
+	} {
+		equal(t, name, good.json(t, name), want)
+	}
+	first := s.must(200, "GET", "/api/v1/flows/f/rejected/first", "")
+	equal(t, "a body that was not kept", first.json(t, "body"), nil)
+	equal(t, "what would become of it", first.json(t, "now"), "map[accepted:false reason:the cause is not mended: first remedy:mend it]")
+	equal(t, "what it became, alone", first.json(t, "execution"), became.String())
+	s.must(404, "GET", "/api/v1/flows/f/rejected/none", "")
 	accepted := s.must(202, "POST", "/api/v1/flows/f/rejected/good/accept", "")
 	equal(t, "accepted as", accepted.json(t, "id"), became.String())
 	refused := s.must(409, "POST", "/api/v1/flows/f/rejected/bad/accept", "")

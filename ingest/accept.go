@@ -147,20 +147,10 @@ func (e *Edge) Accept(ctx context.Context, flowID, requestID string) (schemas.Ex
 	if err != nil {
 		return none, err
 	}
-	at := slices.IndexFunc(list, func(c *schemas.Capture) bool { return c.ID == requestID && c.Kind == schemas.CaptureRejected })
-	if at < 0 {
-		return none, &Unacceptable{http.StatusNotFound, fmt.Sprintf("flow %s has no rejected request %s", flowID, requestID), "they are kept for a day"}
+	c, err := acceptable(list, flowID, requestID)
+	if err != nil {
+		return none, err
 	}
-	c := list[at]
-	for _, other := range list {
-		if other.Kind == schemas.CaptureAccepted && other.ID == requestID {
-			return none, &Unacceptable{http.StatusConflict, "it was accepted before, as execution " + other.Execution, ""}
-		}
-	}
-	if !c.Whole {
-		return none, &Unacceptable{http.StatusConflict, "its body was not kept: it is larger than 256 KiB, or did not come", "let its sender send it again"}
-	}
-
 	r := e.again(c)
 	e.startSpan(r)
 	defer r.trace.End()
@@ -170,19 +160,8 @@ func (e *Edge) Accept(ctx context.Context, flowID, requestID string) (schemas.Ex
 	}
 	e.letGo(r)
 	defer e.producer.release(r.delivery)
-	switch {
-	case refusal == notRunning:
-		return none, &Unacceptable{http.StatusConflict, "flow " + flowID + " is not running", "start it first"}
-	case refusal != nil && refusal.status == http.StatusServiceUnavailable:
-		return none, &Unacceptable{refusal.status, refusal.detail, ""}
-	case refusal != nil:
-		why := refusal.detail
-		if refusal.cause != "" {
-			why = refusal.cause
-		}
-		return none, &Unacceptable{http.StatusConflict, "the cause is not mended: " + why, "mend it, and accept it then"}
-	case r.greeting != nil:
-		return none, &Unacceptable{http.StatusConflict, "it is a handshake, and would make no execution", ""}
+	if err := r.stays(refusal, flowID); err != nil {
+		return none, err
 	}
 	mark := &schemas.Capture{Kind: schemas.CaptureAccepted, ID: requestID, Flow: flowID, At: r.began.UTC(), Execution: r.idText}
 	record, err := mark.Record(e.options.Seal, partition)
@@ -195,6 +174,69 @@ func (e *Edge) Accept(ctx context.Context, flowID, requestID string) (schemas.Ex
 	}
 	e.log.Info("a rejected request was accepted", "flow", flowID, "request", requestID, "execution", r.idText)
 	return r.id, nil
+}
+
+// acceptable is the rejected request with an ID, if it can be sent through the edge again.
+func acceptable(list []*schemas.Capture, flowID, requestID string) (*schemas.Capture, error) {
+	at := slices.IndexFunc(list, func(c *schemas.Capture) bool { return c.ID == requestID && c.Kind == schemas.CaptureRejected })
+	if at < 0 {
+		return nil, &Unacceptable{http.StatusNotFound, fmt.Sprintf("flow %s has no rejected request %s", flowID, requestID), "they are kept for a day"}
+	}
+	for _, other := range list {
+		if other.Kind == schemas.CaptureAccepted && other.ID == requestID {
+			return nil, &Unacceptable{http.StatusConflict, "it was accepted before, as execution " + other.Execution, ""}
+		}
+	}
+	if !list[at].Whole {
+		return nil, &Unacceptable{http.StatusConflict, "its body was not kept: it is larger than 256 KiB, or did not come", "let its sender send it again"}
+	}
+	return list[at], nil
+}
+
+// stays says why a request that was sent through the edge again stays
+// rejected; nil when it does not.
+func (r *request) stays(refusal *refusal, flowID string) error {
+	switch {
+	case refusal == notRunning:
+		return &Unacceptable{http.StatusConflict, "flow " + flowID + " is not running", "start it first"}
+	case refusal != nil && refusal.status == http.StatusServiceUnavailable:
+		return &Unacceptable{refusal.status, refusal.detail, ""}
+	case refusal != nil:
+		why := refusal.detail
+		if refusal.cause != "" {
+			why = refusal.cause
+		}
+		return &Unacceptable{http.StatusConflict, "the cause is not mended: " + why, "mend it, and accept it then"}
+	case r.greeting != nil:
+		return &Unacceptable{http.StatusConflict, "it is a handshake, and would make no execution", ""}
+	}
+	return nil
+}
+
+// Explain says, without making a hook of it, why a rejected request would stay
+// rejected if it were accepted now; nil when it would be taken. The errors are
+// Accept's.
+func (e *Edge) Explain(ctx context.Context, flowID, requestID string) error {
+	reader := &schemas.CaptureReader{Client: e.producer.client, Topic: e.options.Topics.Captures(), Seal: e.options.Seal}
+	list, err := reader.Flow(ctx, flowID, schemas.PartitionOf(flowID, e.options.Partitions), 10_000, schemas.CaptureRejected, schemas.CaptureAccepted)
+	if err != nil {
+		return err
+	}
+	c, err := acceptable(list, flowID, requestID)
+	if err != nil {
+		return err
+	}
+	r := e.again(c)
+	r.looking = true
+	e.startSpan(r)
+	defer r.trace.End()
+	refusal := e.take(r)
+	if r.upload != nil {
+		r.upload.end()
+	}
+	e.letGo(r)
+	defer e.producer.release(r.delivery)
+	return r.stays(refusal, flowID)
 }
 
 // again is a captured request as it came.

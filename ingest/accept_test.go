@@ -63,7 +63,15 @@ func TestARejectedRequestIsAcceptedOnceItsCauseIsMended(t *testing.T) {
 		}
 	}
 	wants(409, "not mended")
+	if err := console.Explain(t.Context(), "pets", id); err == nil || !strings.Contains(err.Error(), "not mended") {
+		t.Errorf("explained as %v", err)
+	}
 	set("sesame")
+	for range 2 { // a look makes no hook, however often
+		if err := console.Explain(t.Context(), "pets", id); err != nil {
+			t.Errorf("it would be taken, and is explained as %v", err)
+		}
+	}
 	w.change(t, schemas.Change{Type: schemas.FlowStopped, Flow: "pets"})
 	wants(409, "not running")
 	w.change(t, schemas.Change{Type: schemas.FlowStarted, Flow: "pets"})
@@ -72,6 +80,9 @@ func TestARejectedRequestIsAcceptedOnceItsCauseIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(409, became.String())
+	if err := console.Explain(t.Context(), "pets", id); err == nil || !strings.Contains(err.Error(), became.String()) {
+		t.Errorf("once it was accepted it is explained as %v", err)
+	}
 	hooks := w.stored()
 	if len(hooks) != 1 {
 		t.Fatalf("%d hooks are stored, want 1", len(hooks))

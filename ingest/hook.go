@@ -36,6 +36,7 @@ type request struct {
 	waiter   <-chan *schemas.Reply // nil: the sender is answered at once
 	greeting *greeting             // nil: the request is a hook
 	again    bool                  // it was rejected before, and is accepted after all: nobody waits
+	looking  bool                  // it is only asked whether it would be taken
 	sent     time.Time             // when the sender sent it
 }
 
@@ -116,6 +117,9 @@ func (e *Edge) take(r *request) *refusal {
 	}
 	if refusal := e.checkBody(r); refusal != nil {
 		return refusal
+	}
+	if r.looking {
+		return nil
 	}
 	if wait := r.flow.rate.take(r.began); wait > 0 && !r.again {
 		return overRate(wait)
