@@ -119,6 +119,7 @@ type Console struct {
 	handler http.Handler
 	openapi *huma.OpenAPI
 	live    *live
+	tails   *tails
 	// writing keeps an apply, and a credential's two writes, in one piece
 	// within this process; between processes the revisions decide.
 	writing sync.Mutex
@@ -148,6 +149,7 @@ func New(opts Options) *Console {
 	c.accountant = newAccountant(opts.Registerer)
 	c.live = newLive(opts.Kafka, opts.Topics, opts.Logger)
 	c.live.keys = opts.Keys
+	c.tails = &tails{live: c.live, all: map[*tailer]struct{}{}}
 	c.handler = c.routes()
 	return c
 }

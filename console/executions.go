@@ -45,6 +45,8 @@ type ExecutionDetail struct {
 	Steps []ExecutionStep `json:"steps" nullable:"false" doc:"In the order of the flow; those that did not run are skipped"`
 	// Replays are the executions that replay or retry this one.
 	Replays []string `json:"replays" nullable:"false" doc:"Executions that replay or retry this one, the first one first"`
+	// Callbacks are there while it is open: whoever has such a URL may call it.
+	Callbacks map[string]string `json:"callbacks,omitempty" doc:"While it is open: the URL that each of its webhook/wait steps waits for, by the step's ID"`
 }
 
 // ExecutionHook is the request that an execution began with.
@@ -238,7 +240,31 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 	if out.Body.Replays, err = c.replaysOf(ctx, id); err != nil {
 		return nil, err
 	}
+	out.Body.Callbacks = c.callbacksOf(id, &out.Body)
 	return out, nil
+}
+
+// callbacksOf are the URLs that an open execution waits for, or will.
+func (c *Console) callbacksOf(id schemas.ExecutionID, x *ExecutionDetail) map[string]string {
+	f := c.opts.Control.Flow(x.Flow)
+	if f == nil || c.opts.Tokens == nil || x.Hook == nil || !isOpen(x.Status) {
+		return nil
+	}
+	v := f.Version(int32(x.Version))
+	if v == nil {
+		v = f.Published()
+	}
+	if v == nil || f.Erasable() {
+		return nil
+	}
+	urls := map[string]string{}
+	for i := range v.Flow.Steps {
+		if step := &v.Flow.Steps[i]; step.Uses == "webhook/wait" {
+			cb := schemas.Callback{Execution: id, Lane: x.Hook.Topic, Flow: f.ID, Step: step.ID, Credential: step.Credential}
+			urls[step.ID] = c.opts.PublicURL + schemas.CallbackPath + cb.Token(c.opts.Tokens)
+		}
+	}
+	return urls
 }
 
 // appearing is how long an execution is waited for whose hook was accepted just

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -107,7 +106,7 @@ func (l *live) leave(who *listener) {
 
 // follow reads the topic executions from its present end until its tail is stopped.
 func (l *live) follow(ctx context.Context, t *tail) {
-	client, err := l.begin(ctx)
+	client, err := l.begin(ctx, l.topics.Executions())
 	if err != nil {
 		t.err = err
 		l.mu.Lock()
@@ -141,9 +140,9 @@ func (l *live) follow(ctx context.Context, t *tail) {
 	}
 }
 
-// begin finds where each partition's committed records end now. From there, and
+// begin finds where each partition's committed records end now, and reads from there. From there, and
 // not from the very end: a transaction that is still open lies between the two.
-func (l *live) begin(ctx context.Context) (*kgo.Client, error) {
+func (l *live) begin(ctx context.Context, topics ...string) (*kgo.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	client, err := kgo.NewClient(append(slices.Clone(l.kafka),
@@ -154,23 +153,25 @@ func (l *live) begin(ctx context.Context) (*kgo.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the live events' client: %w", err)
 	}
-	topic := l.topics.Executions()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topics...)
 	if err == nil {
 		err = ends.Error()
 	}
-	if err == nil && len(ends[topic]) == 0 {
-		err = errors.New("there is no such topic")
+	from := map[string]map[int32]kgo.Offset{}
+	for _, topic := range topics {
+		if err == nil && len(ends[topic]) == 0 {
+			err = fmt.Errorf("there is no topic %s", topic)
+		}
+		from[topic] = map[int32]kgo.Offset{}
 	}
 	if err != nil {
 		client.Close()
-		return nil, fmt.Errorf("finding the end of %s: %w", topic, err)
+		return nil, fmt.Errorf("finding where what happens begins: %w", err)
 	}
-	from := map[int32]kgo.Offset{}
 	ends.Each(func(o kadm.ListedOffset) {
-		from[o.Partition] = kgo.NewOffset().At(o.Offset)
+		from[o.Topic][o.Partition] = kgo.NewOffset().At(o.Offset)
 	})
-	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: from})
+	client.AddConsumePartitions(from)
 	return client, nil
 }
 

@@ -47,6 +47,7 @@ func (c *Console) routes() http.Handler {
 	c.registerAccounting(api)
 	c.registerCounters(api)
 	c.registerLive(api)
+	c.registerTail(api)
 	c.registerDoctor(api)
 
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

@@ -1,4 +1,4 @@
-import { Boxes, Database, History, KeyRound, LayoutDashboard, ScrollText, Settings, Workflow } from 'lucide-react'
+import { Activity, Boxes, Database, History, KeyRound, LayoutDashboard, ScrollText, Settings, ShieldAlert, Workflow } from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface Place {
@@ -14,6 +14,8 @@ export const places: Place[] = [
   { to: '/', label: 'Dashboard', also: 'home overview', icon: LayoutDashboard },
   { to: '/flows', label: 'Flows', also: 'designer', icon: Workflow },
   { to: '/executions', label: 'Run log', also: 'executions history', icon: ScrollText },
+  { to: '/tail', label: 'Live tail', also: 'follow now stream logs', icon: Activity },
+  { to: '/rejected', label: 'Rejected requests', also: 'signature refused 401 debugger', icon: ShieldAlert },
   { to: '/replays', label: 'Replays', also: 'dry run what-if again', icon: History },
   { to: '/sql', label: 'SQL', also: 'query analytics chart', icon: Database },
   { to: '/credentials', label: 'Credentials', also: 'secrets keys', icon: KeyRound },

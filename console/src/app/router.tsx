@@ -73,6 +73,14 @@ const routes = [
     lazyRouteComponent(() => import('../executions/compare.tsx'), 'CompareScreen'),
   ),
   at(
+    '/rejected',
+    lazyRouteComponent(() => import('../rejected/page.tsx'), 'RejectedPage'),
+  ),
+  at(
+    '/tail',
+    lazyRouteComponent(() => import('../tail/page.tsx'), 'TailPage'),
+  ),
+  at(
     '/replays',
     lazyRouteComponent(() => import('../replays/list.tsx'), 'ReplayList'),
   ),

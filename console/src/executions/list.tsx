@@ -5,8 +5,9 @@ import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowUp, History, ScrollText, Search, X } from 'lucide-react'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { exact } from '../api/client.ts'
+import { useRowKeys } from '../app/rowkeys.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { useFlows } from '../flows/queries.ts'
 import { type LiveState, useLive } from '../live/stream.ts'
@@ -136,10 +137,8 @@ export function RunLog() {
   useShortcut('/', () => searchBox.current?.focus(), { label: 'Search the run log' })
   const [text, setText] = useState(filters.q)
   useEffect(() => setText(filters.q), [filters.q])
-  const focus = (i: number) => {
-    virtual.scrollToIndex(i)
-    requestAnimationFrame(() => scroll.current?.querySelector<HTMLElement>(`[data-row="${i}"] a`)?.focus())
-  }
+  const show = useCallback((i: number) => virtual.scrollToIndex(i), [virtual])
+  const onKeyDown = useRowKeys(scroll, rows.length, show)
 
   return (
     <Page
@@ -293,12 +292,7 @@ export function RunLog() {
                 if (!away && held.length) release()
               }
             }}
-            onKeyDown={e => {
-              const row = (e.target as HTMLElement).closest<HTMLElement>('[data-row]')
-              if (!row || (e.key !== 'ArrowDown' && e.key !== 'ArrowUp')) return
-              e.preventDefault()
-              focus(Math.max(0, Math.min(rows.length - 1, Number(row.dataset.row) + (e.key === 'ArrowDown' ? 1 : -1))))
-            }}
+            onKeyDown={onKeyDown}
           >
             <div role="rowgroup" className="sticky top-0 z-[1] border-b border-line bg-surface">
               <div role="row" className={`${columns} h-9 text-xs font-medium text-ink-3`}>
