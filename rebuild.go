@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"sluice/processors/runlog"
+	"sluice/schemas"
 	"sluice/schemas/clickhouse"
+	"sluice/schemas/control"
 )
 
 func runlogCommand() *cobra.Command {
@@ -47,7 +50,13 @@ func runlogCommand() *cobra.Command {
 				return err
 			}
 			defer conn.Close()
-			done, err := runlog.Rebuild(cmd.Context(), runlog.Options{Kafka: kafka, Topics: c.topics(), ClickHouse: conn, Logger: log})
+			p := &process{config: c, log: log, kafka: kafka}
+			if err := p.followErasures(cmd.Context()); err != nil {
+				return err
+			}
+			done, err := runlog.Rebuild(cmd.Context(), runlog.Options{
+				Kafka: kafka, Topics: c.topics(), ClickHouse: conn, Logger: log, Keys: p.keys, Erased: p.control.Erased,
+			})
 			if err != nil {
 				return err
 			}
@@ -58,4 +67,20 @@ func runlogCommand() *cobra.Command {
 	addSettings(rebuild.Flags())
 	cmd.AddCommand(rebuild)
 	return cmd
+}
+
+// followErasures reads the keys of erasable flows, and what was erased.
+func (p *process) followErasures(ctx context.Context) error {
+	if err := p.findKey(); err != nil {
+		return err
+	}
+	cipher, err := control.NewCipher(p.config.SecretKey)
+	if err != nil {
+		return err
+	}
+	if p.keys, err = schemas.NewKeys(p.config.SecretKey); err != nil {
+		return err
+	}
+	p.control = control.New(control.Options{Topics: p.config.topics(), Kafka: p.kafka, Cipher: cipher, Keys: p.keys, Logger: p.log})
+	return p.control.Start(ctx)
 }

@@ -31,6 +31,7 @@ import (
 	"sluice/console/cli"
 	"sluice/ingest"
 	"sluice/processors/alerts"
+	"sluice/processors/erase"
 	"sluice/processors/replay"
 	"sluice/processors/run"
 	"sluice/processors/runlog"
@@ -319,6 +320,9 @@ func (p *process) stages() ([]stage, error) {
 		stages = append(stages, replays...)
 	}
 	if p.has("runlog") {
+		stages = append(stages, stage{name: "erase", run: erase.New(erase.Options{
+			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, Keys: p.keys, ClickHouse: p.history, Blobs: p.blobs, Logger: p.log,
+		}).Run})
 		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
 	}
 	if p.has("console") {
@@ -393,9 +397,15 @@ func (p *process) callbacks() *run.Callbacks {
 
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
+<<<<<<< HEAD
 		Callbacks: p.callbacks(), Live: &p.live,
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
 		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
+=======
+		Callbacks: p.callbacks(),
+		Kafka:     p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
+		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Erased: p.control.Erased, Logger: p.log,
+>>>>>>> 968d93a (erase: a person's data, by keys, blobs and rows, with a certificate)
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
 }
@@ -411,7 +421,7 @@ func (p *process) replays() ([]stage, error) {
 	lane.Registry = prometheus.WrapRegistererWith(prometheus.Labels{"lane": "replays"}, p.registry)
 	driver := replay.New(replay.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
-		Components: p.components, Keys: p.keys, Logger: p.log,
+		Components: p.components, Keys: p.keys, Erased: p.control.Erased, Logger: p.log,
 		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
 			s, err := run.NewSimulator(flow, v, p.components, p.mapping, p.callbacks())
 			if err != nil {
@@ -467,7 +477,7 @@ func (p *process) writeHistory(ctx context.Context) error {
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
 		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
-		Logger: p.log, Registerer: p.registry, Retention: p.retention, Keys: p.keys,
+		Logger: p.log, Registerer: p.registry, Retention: p.retention, Keys: p.keys, Erased: p.control.Erased,
 	}
 }
 

@@ -40,6 +40,7 @@ func (c *Console) routes() http.Handler {
 	c.registerBodies(api)
 	c.registerCommands(api)
 	c.registerReplays(api)
+	c.registerErasures(api)
 	c.registerQuery(api)
 	c.registerQueries(api)
 	c.registerAlerts(api)

@@ -36,6 +36,9 @@ const (
 	AlertNotified     = "alert.notified" // Reason: why it could not be sent; empty when it was
 	AlertAcknowledged = "alert.acknowledged"
 	AlertResolved     = "alert.resolved"
+	ErasureCreated    = "erasure.created"  // Erasure
+	ErasureWaiting    = "erasure.waiting"  // Reason: what for
+	ErasureFinished   = "erasure.finished" // Certificate
 )
 
 // Change is one record of the topic control, as JSON: something that a person
@@ -49,20 +52,23 @@ type Change struct {
 	By   string    `json:"by,omitempty"`
 	// Expect is the Revision that the changed flow or credential had for the
 	// writer: 0 creates. A fold ignores a change whose Expect is not met.
-	Expect     int64           `json:"expect"`
-	Flow       string          `json:"flow,omitempty"`
-	Document   json.RawMessage `json:"document,omitempty"`
-	Credential *Credential     `json:"credential,omitempty"`
-	Connector  *Connector      `json:"connector,omitempty"`
-	Replay     *Replay         `json:"replay,omitempty"`
-	ReplayID   string          `json:"replayId,omitempty"`
-	Query      *SavedQuery     `json:"query,omitempty"`
-	QueryID    string          `json:"queryId,omitempty"`
-	Alert      *AlertRule      `json:"alert,omitempty"`
-	AlertID    string          `json:"alertId,omitempty"`
-	Value      *float64        `json:"value,omitempty"`
-	Total      int64           `json:"total,omitempty"`
-	Reason     string          `json:"reason,omitempty"`
+	Expect      int64           `json:"expect"`
+	Flow        string          `json:"flow,omitempty"`
+	Document    json.RawMessage `json:"document,omitempty"`
+	Credential  *Credential     `json:"credential,omitempty"`
+	Connector   *Connector      `json:"connector,omitempty"`
+	Replay      *Replay         `json:"replay,omitempty"`
+	ReplayID    string          `json:"replayId,omitempty"`
+	Query       *SavedQuery     `json:"query,omitempty"`
+	QueryID     string          `json:"queryId,omitempty"`
+	Alert       *AlertRule      `json:"alert,omitempty"`
+	AlertID     string          `json:"alertId,omitempty"`
+	Erasure     *Erasure        `json:"erasure,omitempty"`
+	ErasureID   string          `json:"erasureId,omitempty"`
+	Certificate *Certificate    `json:"certificate,omitempty"`
+	Value       *float64        `json:"value,omitempty"`
+	Total       int64           `json:"total,omitempty"`
+	Reason      string          `json:"reason,omitempty"`
 }
 
 // FlowState is how a flow stands, in one word.
@@ -177,6 +183,7 @@ type Catalog struct {
 	replays     map[string]*ReplayEntry
 	queries     map[string]*SavedQueryEntry
 	alerts      map[string]*AlertEntry
+	erasures    map[string]*ErasureEntry
 }
 
 // Flow finds a flow, deleted or not; nil when there never was one.
@@ -234,6 +241,8 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 		return c.applyQuery(offset, ch)
 	case AlertSaved, AlertDeleted, AlertOpened, AlertNotified, AlertAcknowledged, AlertResolved:
 		return c.applyAlert(offset, ch)
+	case ErasureCreated, ErasureWaiting, ErasureFinished:
+		return c.applyErasure(offset, ch)
 	}
 	old := c.flows[ch.Flow]
 	if ch.Flow == "" || expected(old != nil && !old.Deleted, func() int64 { return old.Revision }) != ch.Expect {

@@ -38,8 +38,17 @@ func ReadPartitionBy(ctx context.Context, client *kgo.Client, topic string, part
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("reading %s/%d: %w", topic, partition, context.Cause(ctx))
-		case errors.Is(err, kerr.OffsetOutOfRange) && fp.LogStartOffset > from:
-			from = fp.LogStartOffset // retention took what was before
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			// Retention, or somebody, took what was before; a broker need not say
+			// in this answer where the log starts now.
+			start, startErr := partitionStart(ctx, client, topic, partition)
+			if startErr != nil {
+				return startErr
+			}
+			if start <= from {
+				return fmt.Errorf("reading %s/%d at offset %d: %w", topic, partition, from, err)
+			}
+			from = start
 			continue
 		case err != nil:
 			if !retriable(err) {
@@ -78,6 +87,21 @@ func PartitionEnd(ctx context.Context, client *kgo.Client, topic string, partiti
 		return 0, fmt.Errorf("finding the end of %s/%d: %w", topic, partition, end.Err)
 	}
 	return end.Offset, nil
+}
+
+func partitionStart(ctx context.Context, client *kgo.Client, topic string, partition int32) (int64, error) {
+	starts, err := kadm.NewClient(client).ListStartOffsets(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("finding the start of %s/%d: %w", topic, partition, err)
+	}
+	start, ok := starts.Lookup(topic, partition)
+	if !ok {
+		return 0, fmt.Errorf("finding the start of %s/%d: no such partition", topic, partition)
+	}
+	if start.Err != nil {
+		return 0, fmt.Errorf("finding the start of %s/%d: %w", topic, partition, start.Err)
+	}
+	return start.Offset, nil
 }
 
 type partitionReader struct {

@@ -39,7 +39,7 @@ func Commands(o Options) []*cobra.Command {
 	commands := []*cobra.Command{
 		applyCommand(o), flowsCommand(), deleteCommand(), sendCommand(),
 		executionsCommand(), executionCommand(), retryCommand(), resolveCommand(), blockedCommand(), cancelCommand(),
-		replayCommand(), replaysCommand(),
+		replayCommand(), replaysCommand(), eraseCommand(), erasuresCommand(),
 		queryCommand(), queriesCommand(), alertsCommand(), doctorCommand(), evalCommand(o), credentialsCommand(), rejectedCommand(), acceptCommand(), importCommand(),
 	}
 	commands = append(commands, moveCommands()...)

@@ -77,6 +77,8 @@ type view struct {
 	replayList  []*schemas.ReplayEntry
 	queries     []*schemas.SavedQueryEntry
 	alerts      []*schemas.AlertEntry
+	erasures    []*schemas.ErasureEntry
+	erased      map[schemas.ExecutionID]struct{} // nil: none was
 	secrets     map[string]map[string]string
 	tokens      map[string]token
 	offset      int64 // next of control
@@ -191,7 +193,17 @@ func (l *Log) apply(records []*kgo.Record) {
 	}
 	l.catalog.EachFlow(func(f *schemas.FlowEntry) { v.flows[f.ID] = f })
 	v.replayList, v.replays = l.catalog.Replays(), map[string]*schemas.ReplayEntry{}
-	v.queries, v.alerts = l.catalog.SavedQueries(), l.catalog.Alerts()
+	v.queries, v.alerts, v.erasures = l.catalog.SavedQueries(), l.catalog.Alerts(), l.catalog.Erasures()
+	if before := l.current.Load(); len(v.erasures) == len(before.erasures) {
+		v.erased = before.erased
+	} else {
+		v.erased = map[schemas.ExecutionID]struct{}{}
+		for _, e := range v.erasures {
+			for _, id := range e.IDs() {
+				v.erased[id] = struct{}{}
+			}
+		}
+	}
 	for _, r := range v.replayList {
 		v.replays[r.ID] = r
 	}
@@ -288,6 +300,29 @@ func (l *Log) Alert(id string) *schemas.AlertEntry {
 	return nil
 }
 
+// Erasures lists all erasures, the newest first.
+func (l *Log) Erasures() []*schemas.ErasureEntry { return l.current.Load().erasures }
+
+// Erasure finds an erasure; nil when there never was one.
+func (l *Log) Erasure(id string) *schemas.ErasureEntry {
+	for _, e := range l.current.Load().erasures {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// Erased reports whether an execution was erased, or is being erased.
+func (l *Log) Erased(id schemas.ExecutionID) bool {
+	erased := l.current.Load().erased
+	if len(erased) == 0 {
+		return false
+	}
+	_, ok := erased[id]
+	return ok
+}
+
 // Secret is a credential's decrypted values; nil when there are none. The map
 // is a new one after every change of the credential.
 func (l *Log) Secret(credentialID string) map[string]string {
@@ -346,7 +381,7 @@ func (l *Log) Append(ctx context.Context, ch schemas.Change) (revision int64, er
 	if key == "" && ch.Credential != nil {
 		key = ch.Credential.ID
 	}
-	key = cmp.Or(key, ch.ReplayID, ch.QueryID, ch.AlertID)
+	key = cmp.Or(key, ch.ReplayID, ch.QueryID, ch.AlertID, ch.ErasureID)
 	if key == "" && ch.Connector != nil {
 		key = ch.Connector.Name
 	}

@@ -1,0 +1,174 @@
+package schemas
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// MaxErased is how many executions one erasure takes: it names all of them in
+// one record of the control log.
+const MaxErased = 100_000
+
+// Erasure is a request to erase the data of some executions. What they were
+// selected by is personal data itself, and is not in it.
+type Erasure struct {
+	ID          string `json:"id"`
+	Note        string `json:"note,omitempty"`
+	RequestedBy string `json:"requestedBy,omitempty"`
+	// SelectedBy is sql or subject, and SelectionSHA256 SelectionHash of it.
+	SelectedBy      string `json:"selectedBy"`
+	SelectionSHA256 string `json:"selectionSha256"`
+	Flow            string `json:"flow,omitempty"`
+	// Executions are the IDs, 16 bytes each, in order.
+	Executions []byte      `json:"executions"`
+	Found      ErasedCount `json:"found"`
+	// Mentions are the documents in the control log that have the subject's value
+	// in them; they are not erased.
+	Mentions []string `json:"mentions,omitempty"`
+}
+
+// ErasedCount says how much there is of what is to be erased.
+type ErasedCount struct {
+	Executions  int64 `json:"executions" doc:"Rows in ClickHouse, by table"`
+	Hooks       int64 `json:"hooks"`
+	Steps       int64 `json:"steps" doc:"Attempts"`
+	Differences int64 `json:"differences" doc:"In reports of dry runs"`
+	Blobs       int64 `json:"blobs" doc:"Large bodies and files"`
+	Keys        int64 `json:"keys" doc:"Keys that records in Kafka are sealed with"`
+	Open        int64 `json:"open" doc:"Executions that were open, and are cancelled"`
+	Unsealed    int64 `json:"unsealed" doc:"Hooks that are in Kafka in the clear until its retention ends, because their flow was not erasable when they came"`
+}
+
+// Certificate says what an erasure erased, and what it could not. It is made
+// once, and kept in the control log.
+type Certificate struct {
+	Erasure         string      `json:"erasure"`
+	Note            string      `json:"note,omitempty"`
+	RequestedBy     string      `json:"requestedBy,omitempty"`
+	RequestedAt     time.Time   `json:"requestedAt"`
+	FinishedAt      time.Time   `json:"finishedAt"`
+	SelectedBy      string      `json:"selectedBy" enum:"sql,subject"`
+	SelectionSHA256 string      `json:"selectionSha256" doc:"SHA-256 of the erasure's ID, a line feed, and the statement or EXPR=VALUE"`
+	Flow            string      `json:"flow,omitempty"`
+	Executions      []string    `json:"executions" nullable:"false"`
+	Erased          ErasedCount `json:"erased"`
+	// Kept is what stays of each execution by intent.
+	Kept    string    `json:"kept"`
+	Remains []Remains `json:"remains" nullable:"false" doc:"What is not erased, where, and until when"`
+	SHA256  string    `json:"sha256" doc:"Of this certificate without this field, as JSON with sorted names and no white space: jq -cjS 'del(.sha256)' | sha256sum"`
+}
+
+// Remains is something that an erasure does not reach.
+type Remains struct {
+	Where string     `json:"where"`
+	What  string     `json:"what"`
+	Count int64      `json:"count,omitempty"`
+	Until *time.Time `json:"until,omitempty" doc:"Absent: nothing here says when"`
+}
+
+// SelectionHash is how an erasure says what it was selected by.
+func SelectionHash(erasure, selection string) string {
+	sum := sha256.Sum256([]byte(erasure + "\n" + selection))
+	return hex.EncodeToString(sum[:])
+}
+
+// Sign sets the certificate's own hash.
+func (c *Certificate) Sign() error {
+	c.SHA256 = ""
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encoding a certificate: %w", err)
+	}
+	var fields map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(&fields); err != nil {
+		return fmt.Errorf("encoding a certificate: %w", err)
+	}
+	delete(fields, "sha256")
+	var canonical bytes.Buffer
+	encoder := json.NewEncoder(&canonical) // sorts the names
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(fields); err != nil {
+		return fmt.Errorf("encoding a certificate: %w", err)
+	}
+	sum := sha256.Sum256(bytes.TrimRight(canonical.Bytes(), "\n"))
+	c.SHA256 = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// ErasureEntry is an erasure as the control log has it; immutable.
+type ErasureEntry struct {
+	Erasure
+	Revision int64
+	// Waiting is what it waits for, when it does.
+	Waiting string
+	// Certificate is nil until it is finished.
+	Certificate *Certificate
+	CreatedAt   time.Time
+	ChangedAt   time.Time
+}
+
+// State is running or finished.
+func (e *ErasureEntry) State() string {
+	if e.Certificate == nil {
+		return "running"
+	}
+	return "finished"
+}
+
+// IDs are the executions.
+func (e *ErasureEntry) IDs() []ExecutionID {
+	ids := make([]ExecutionID, 0, len(e.Executions)/len(ExecutionID{}))
+	for b := e.Executions; len(b) >= len(ExecutionID{}); b = b[len(ExecutionID{}):] {
+		ids = append(ids, ExecutionID(b[:len(ExecutionID{})]))
+	}
+	return ids
+}
+
+// Erasures lists all erasures, the newest first.
+func (c *Catalog) Erasures() []*ErasureEntry {
+	return slices.SortedFunc(maps.Values(c.erasures), func(a, b *ErasureEntry) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+func (c *Catalog) applyErasure(offset int64, ch *Change) bool {
+	old := c.erasures[ch.ErasureID]
+	if ch.ErasureID == "" || expected(old != nil, func() int64 { return old.Revision }) != ch.Expect {
+		return false
+	}
+	var e ErasureEntry
+	switch {
+	case ch.Type == ErasureCreated:
+		if ch.Erasure == nil || old != nil {
+			return false
+		}
+		e = ErasureEntry{Erasure: *ch.Erasure, CreatedAt: ch.At}
+		e.ID = ch.ErasureID
+	case old == nil || old.Certificate != nil:
+		return false // finished is finished
+	case ch.Type == ErasureWaiting:
+		e = *old
+		e.Waiting = ch.Reason
+	default:
+		if ch.Certificate == nil {
+			return false
+		}
+		e = *old
+		e.Waiting, e.Certificate = "", ch.Certificate
+	}
+	if c.erasures == nil {
+		c.erasures = map[string]*ErasureEntry{}
+	}
+	e.Revision, e.ChangedAt = offset+1, ch.At
+	c.erasures[e.ID] = &e
+	return true
+}
