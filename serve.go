@@ -397,15 +397,9 @@ func (p *process) callbacks() *run.Callbacks {
 
 func (p *process) runnerOptions() run.Options {
 	return run.Options{
-<<<<<<< HEAD
 		Callbacks: p.callbacks(), Live: &p.live,
 		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
-		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
-=======
-		Callbacks: p.callbacks(),
-		Kafka:     p.kafka, Topics: p.config.topics(), Instance: p.instance, Catalog: p.control, Components: p.components,
 		Mapping: p.mapping, Env: p.env, Blobs: p.blobs, OAuth: p.oauth, Keys: p.keys, Erased: p.control.Erased, Logger: p.log,
->>>>>>> 968d93a (erase: a person's data, by keys, blobs and rows, with a certificate)
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{"lane": "hooks"}, p.registry),
 	}
 }
