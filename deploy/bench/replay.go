@@ -16,7 +16,7 @@ import (
 
 const (
 	planted  = 137 // of the tried hooks the draft alters
-	liveRate = 100 // hooks a second beside the replay
+	liveRate = 200 // hooks a second beside the replay
 )
 
 // replays measures a dry run of recorded hooks on a draft, which must find
@@ -25,7 +25,7 @@ const (
 func replays(ctx context.Context, s settings) ([]line, error) {
 	tried, replayed, beside := 10_000, 100_000, 20*time.Second
 	if s.rounds < 5 {
-		tried, replayed, beside = 2_000, 10_000, 5*time.Second
+		tried, replayed, beside = 2_000, 10_000, 4*time.Second
 	}
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
@@ -76,53 +76,76 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 	if err := p.ended(ctx, "past", replayed); err != nil {
 		return nil, err
 	}
-	time.Sleep(3 * time.Second)
-	if _, err := p.startDelay(ctx, beside/4); err != nil { // warm
+	time.Sleep(10 * time.Second)                            // the engine merges what came
+	if _, err := p.startDelays(ctx, beside/4); err != nil { // warm
 		return nil, err
 	}
-	var ours, alone []float64
-	var sending time.Duration
+	beside99, took, err := p.replayBeside(ctx, replayed, beside)
+	if err != nil {
+		return nil, err
+	}
+	return []line{
+		{Name: fmt.Sprintf("what-if of %d hooks, %d of them altered", tried, planted), Value: whatIf.Seconds(), Unit: "s"},
+		{Name: fmt.Sprintf("replay of %d hooks beside %d live ones a second", replayed, liveRate), Value: took.Seconds(), Unit: "s"},
+		beside99,
+	}, nil
+}
+
+// replayBeside replays the flow past beside live hooks, and pauses it again and
+// again to see how those fare without it. The line's ratio is that of all
+// delays with the replay to all of those without; low and high are of the turns.
+func (p *binary) replayBeside(ctx context.Context, hooks int, turn time.Duration) (line, time.Duration, error) {
+	var made bytes.Buffer
+	var with, without, with99, without99 []float64
+	var took time.Duration
 	id := ""
-	for range 2 { // in turns
-		quiet, err := p.startDelay(ctx, beside)
+	for {
+		quiet, err := p.startDelays(ctx, turn/2)
 		if err != nil {
-			return nil, err
+			return line{}, 0, err
 		}
 		if id == "" {
-			var made bytes.Buffer
 			err = p.post(ctx, "/replays", `{"flow":"past"}`, &made)
 			id = idOf(made.Bytes())
 		} else {
 			err = p.post(ctx, "/replays/"+id+"/resume", "", nil)
 		}
 		if err != nil {
-			return nil, err
+			return line{}, 0, err
 		}
 		began := time.Now()
-		busy, err := p.startDelay(ctx, beside)
+		busy, err := p.startDelays(ctx, turn)
 		if err != nil {
-			return nil, err
+			return line{}, 0, err
 		}
-		if r, err := p.stateOf(ctx, id); err != nil || r.State != "running" {
-			return nil, fmt.Errorf("the replay was %s and not running beside the live hooks: %v", r.State, err)
+		r, err := p.stateOf(ctx, id)
+		if err != nil {
+			return line{}, 0, err
 		}
-		sending += time.Since(began)
+		if r.State == "finished" { // somewhere in this turn
+			took += r.ChangedAt.Sub(began)
+			if r.Progress.Done < hooks || len(with) == 0 {
+				return line{}, 0, fmt.Errorf("the replay finished with %d of %d hooks, after %d whole turns", r.Progress.Done, hooks, len(with99))
+			}
+			break
+		}
 		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
-			return nil, err
+			return line{}, 0, fmt.Errorf("the replay is %s: %w", r.State, err)
 		}
-		alone, ours = append(alone, quiet), append(ours, busy)
+		took += time.Since(began)
+		with, without = append(with, busy...), append(without, quiet...)
+		with99, without99 = append(with99, p99(busy)), append(without99, p99(quiet))
 		time.Sleep(2 * time.Second) // what was sent ends
 	}
-	r, err := p.stateOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	rate := float64(r.Progress.Done) / sending.Seconds()
-	return []line{
-		{Name: fmt.Sprintf("what-if of %d hooks, %d of them altered", tried, planted), Value: whatIf.Seconds(), Unit: "s"},
-		{Name: fmt.Sprintf("replay of %d hooks beside live ones", replayed), Value: rate, Unit: "executions/s"},
-		pair(fmt.Sprintf("start delay of live hooks beside that replay, %d a second, p99", liveRate), "ms", ours, "without a replay", alone),
-	}, nil
+	l := pair(fmt.Sprintf("start delay of live hooks beside that replay, %d a second, p99", liveRate), "ms", with99, "without a replay", without99)
+	l.Value, l.Against = p99(with), p99(without)
+	l.Ratio = l.Value / l.Against
+	return l, took, nil
+}
+
+func p99(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)*99/100]
 }
 
 func kinds(flow, target string, threshold int) string {
@@ -175,9 +198,9 @@ func (p *binary) hook(client *http.Client, flow string, n int) error {
 	return nil
 }
 
-// startDelay sends live hooks for a while, and says how long after its
-// acceptance the first step of an execution began, p99 in ms.
-func (p *binary) startDelay(ctx context.Context, d time.Duration) (float64, error) {
+// startDelays sends live hooks for a while, and says how long after their
+// acceptance the first step of their executions began, in ms.
+func (p *binary) startDelays(ctx context.Context, d time.Duration) ([]float64, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	from := time.Now()
 	due := from
@@ -199,37 +222,41 @@ func (p *binary) startDelay(ctx context.Context, d time.Duration) (float64, erro
 	wg.Wait()
 	select {
 	case err := <-errs:
-		return 0, err
+		return nil, err
 	default:
 	}
 	since := fmt.Sprintf("fromUnixTimestamp64Micro(%d, 'UTC')", from.UnixMicro())
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		rows, err := p.query(ctx, `SELECT count(), quantileExact(0.99)(dateDiff('microsecond', e.started_at, s.started_at)) / 1000 FROM executions AS e
+		rows, err := p.query(ctx, `SELECT dateDiff('microsecond', e.started_at, s.started_at) / 1000 FROM executions AS e
 			INNER JOIN steps AS s ON s.execution_id = e.id WHERE e.flow = 'live' AND s.flow = 'live' AND s.step = 'shape' AND e.started_at >= `+since)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		if rows[0] >= float64(n) {
-			return rows[1], nil
+		if len(rows) >= n {
+			delays := make([]float64, len(rows))
+			for i := range rows {
+				delays[i] = rows[i][0]
+			}
+			return delays, nil
 		}
 		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("%v of %d live hooks are in the run log", rows[0], n)
+			return nil, fmt.Errorf("%d of %d live hooks are in the run log", len(rows), n)
 		}
 	}
 }
 
-// query returns the numbers of the first row.
-func (p *binary) query(ctx context.Context, sql string) ([]float64, error) {
+// query returns the rows of a statement that gives numbers.
+func (p *binary) query(ctx context.Context, sql string) ([][]float64, error) {
 	var answer bytes.Buffer
 	body, _ := json.Marshal(map[string]string{"sql": sql}) // a map of strings: no error
 	if err := p.post(ctx, "/query", string(body), &answer); err != nil {
 		return nil, err
 	}
 	var result struct{ Rows [][]float64 }
-	if err := json.Unmarshal(answer.Bytes(), &result); err != nil || len(result.Rows) == 0 {
-		return nil, fmt.Errorf("reading %s: %v", answer.String(), err)
+	if err := json.Unmarshal(answer.Bytes(), &result); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", answer.String(), err)
 	}
-	return result.Rows[0], nil
+	return result.Rows, nil
 }
 
 // ended waits until the run log has n ended executions of a flow's live hooks.
@@ -239,11 +266,11 @@ func (p *binary) ended(ctx context.Context, flow string, n int) error {
 		if err != nil {
 			return err
 		}
-		if int(rows[0]) >= n {
+		if len(rows) == 1 && int(rows[0][0]) >= n {
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("%v of %d executions of %s are in the run log", rows[0], n, flow)
+			return fmt.Errorf("%v of %d executions of %s are in the run log", rows, n, flow)
 		}
 	}
 }
@@ -277,6 +304,7 @@ func (p *binary) post(ctx context.Context, path, body string, answer *bytes.Buff
 type replay struct {
 	ID, State, Reason string
 	Total             int
+	ChangedAt         time.Time
 	Progress          struct{ Done int }
 	Report            struct{ Compared, Changed int }
 }

@@ -112,6 +112,8 @@ func serverArgs(data string, memory int64) []string {
 		{"max_thread_pool_size", 200},
 		{"background_pool_size", 2},
 		{"background_schedule_pool_size", 2},
+		// Merges may be late; what this process does for its users may not.
+		{"os_threads_nice_value_merge_mutate", 10},
 	} {
 		args = append(args, "--"+s.name+"="+strconv.FormatInt(s.value, 10))
 	}
