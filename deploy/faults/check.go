@@ -32,9 +32,9 @@ type ledger struct {
 	// kinds are the flows that were played.
 	kinds map[string]flowKind
 	// calm says of a scenario without faults, by flow, from which number on its
-	// hooks were sent while another flow's destination hung; quiet and beside are
-	// the delays of their starts before, and from then on.
-	calm          map[string]int
+	// hooks are timed, and from which on another flow's destination hung; quiet
+	// and beside are the delays of their starts before, and from then on.
+	calm          map[string][2]int
 	quiet, beside []time.Duration
 	settled       time.Duration
 }

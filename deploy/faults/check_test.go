@@ -45,7 +45,7 @@ func good() *ledger {
 	l.faults = []span{{name: "kill -9 run0", from: at(10), to: at(10), repeats: true}}
 	l.poison, l.deadletters = 1, []string{"0/9"}
 	l.counted = &counted
-	l.calm = map[string]int{"relay": 1}
+	l.calm = map[string][2]int{"relay": {1, 2}}
 	l.quiet, l.beside = []time.Duration{50 * time.Millisecond}, []time.Duration{90 * time.Millisecond}
 	return l
 }

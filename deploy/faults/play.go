@@ -58,7 +58,7 @@ func (w *world) play(ctx context.Context, s *scenario) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, w.settle(ctx, at, before, l, destination)
+	return l, w.settle(ctx, at, before, l, destination, silent)
 }
 
 // disturb sends hooks, and does the faults meanwhile.
@@ -110,14 +110,20 @@ func (w *world) disturb(ctx context.Context, s *scenario, c *client, l *ledger) 
 // flow whose destination hangs.
 func (w *world) time(ctx context.Context, s *scenario, c *client, l *ledger, silent *destination) error {
 	r := rand.New(rand.NewPCG(s.seed, 2))
-	var quiet, beside []batch
-	l.calm = map[string]int{}
+	var warm, quiet, beside []batch
+	l.calm = map[string][2]int{}
 	for _, f := range flows {
 		if n := f.hooks(s.scale); n > 0 && !f.deduped && !f.ordered {
-			quiet, beside = append(quiet, batch{f, 0, n}), append(beside, batch{f, n, 2 * n})
-			l.calm[f.name] = n
+			w := n/4 + 1
+			warm, quiet, beside = append(warm, batch{f, 0, w}), append(quiet, batch{f, w, w + n}), append(beside, batch{f, w + n, w + 2*n})
+			l.calm[f.name] = [2]int{w, w + n}
 		}
 	}
+	// The runners share the partitions first.
+	if err := c.load(ctx, r, warm, time.Second); err != nil {
+		return err
+	}
+	rest(ctx, 2*time.Second)
 	if err := c.load(ctx, r, quiet, s.over); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (w *world) accepted(ctx context.Context, edge string) (float64, error) {
 
 // settle waits until every hook in the broker's log has ended in the run log,
 // or patience is over, and then takes all witnesses' words.
-func (w *world) settle(ctx context.Context, at site, b before, l *ledger, d *destination) error {
+func (w *world) settle(ctx context.Context, at site, b before, l *ledger, destinations ...*destination) error {
 	began := time.Now()
 	db, err := clickhouse.Open("http://" + w.history.Addr() + "/" + w.database())
 	if err != nil {
@@ -136,8 +136,10 @@ func (w *world) settle(ctx context.Context, at site, b before, l *ledger, d *des
 		}
 	}
 	l.settled = time.Since(began)
-	d.calls.Wait()
-	l.hits = d.seen()
+	for _, d := range destinations {
+		d.calls.Wait()
+		l.hits = append(l.hits, d.seen()...)
+	}
 	for _, edge := range []string{"edge0", "edge1"} {
 		counted, err := w.accepted(ctx, edge)
 		if err != nil {
@@ -236,13 +238,14 @@ func readHistory(ctx context.Context, db driver.Conn, at site, l *ledger) error 
 		}
 	}
 	for _, x := range l.executions {
-		if first, ok := firsts[x.id]; ok && l.calm[x.flow] > 0 {
-			delay := first.Sub(received[x.id])
-			if x.n < l.calm[x.flow] {
-				l.quiet = append(l.quiet, delay)
-			} else {
-				l.beside = append(l.beside, delay)
-			}
+		from, timed := l.calm[x.flow]
+		first, begun := firsts[x.id]
+		switch delay := first.Sub(received[x.id]); {
+		case !timed || !begun || x.n < from[0]:
+		case x.n < from[1]:
+			l.quiet = append(l.quiet, delay)
+		default:
+			l.beside = append(l.beside, delay)
 		}
 	}
 	return steps.Err()

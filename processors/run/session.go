@@ -594,6 +594,8 @@ func (s *session) outcome(r result) bool {
 		s.record(e, now, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
 	case r.err != nil && r.err.Kind == connectors.KindCancelled && e.partition.leaving:
 		return false // cut off by the end of this session: the next owner does it again
+	case r.err == nil && r.job.dry && e.partition.leaving:
+		return false // nor is it intended any more: the next owner would take it for begun
 	case r.err != nil:
 		s.attemptFailed(e, u, now, r)
 	case u.iteration == expanding:

@@ -38,3 +38,26 @@ func TestATimerThatFiresBeforeItsTimeOnTheWallGoesOn(t *testing.T) {
 		t.Errorf("after its timer, it is %v", got)
 	}
 }
+
+// An intent that is handed over without its effect would be taken for an effect
+// whose outcome nobody knows.
+func TestAPartitionThatIsHandedOverGetsNoIntentAnyMore(t *testing.T) {
+	for _, leaving := range []bool{false, true} {
+		p := &partition{executions: map[schemas.ExecutionID]*execution{}, leaving: leaving}
+		s := &session{
+			opts: Options{Catalog: newCatalog()}, metrics: newMetrics(prometheus.NewRegistry()),
+			partitions: map[int32]*partition{0: p}, flows: map[string]*flowQueue{},
+		}
+		u := unit{0, -1}
+		step := stepPlan{Step: &schemas.Step{ID: "pay", Uses: "test/effect", OnUnknown: "fail"}, component: &connectors.Component{Effect: connectors.Keyed}}
+		e := &execution{
+			partition: p, busy: map[unit]context.CancelFunc{u: func() {}}, plan: &plan{steps: []stepPlan{step}, graph: &graph{nodes: []node{{id: "pay"}}}}, active: true,
+			x: &records.Execution{FlowId: "pets", Status: records.ExecutionStatus_EXECUTION_STATUS_RUNNING},
+		}
+		s.applyResult(result{job: &job{session: s, ex: e, plan: e.plan, unit: u, dry: true, number: 1}, attempt: &records.Attempt{Step: "pay", Number: 1}})
+		intended := e.x.Steps["pay"].GetStatus() == records.StepStatus_STEP_STATUS_UNKNOWN
+		if intended == leaving {
+			t.Errorf("leaving %v: intended %v", leaving, intended)
+		}
+	}
+}
