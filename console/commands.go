@@ -74,6 +74,9 @@ func (c *Console) retry(ctx context.Context, in *retryInput) (*commandOutput, er
 	if f := c.opts.Control.Flow(x.Flow); f == nil || f.Deleted {
 		return nil, problem(http.StatusConflict, "create the flow again under this id", "its flow %q was deleted", x.Flow)
 	}
+	if x.Erased {
+		return nil, problem(http.StatusConflict, "", "the data of execution %s was erased: there is nothing to send again", id)
+	}
 	stored, err := c.hook(ctx, id)
 	if err != nil {
 		return nil, err

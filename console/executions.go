@@ -36,6 +36,7 @@ type Execution struct {
 	ReplayOf   *string    `json:"replayOf" doc:"The execution that this one retries or replays"`
 	Replay     string     `json:"replay,omitempty" doc:"The replay that it belongs to"`
 	TraceID    string     `json:"traceId,omitempty"`
+	Erased     bool       `json:"erased,omitempty" doc:"What its hook brought and its steps did was erased: there is how it stands"`
 }
 
 // ExecutionDetail is one execution with all there is to know of it.
@@ -129,7 +130,7 @@ type executionList struct {
 	}
 }
 
-const executionColumns = `id, flow, version, status, started_at, ended_at, duration_ms, error, error_kind, error_step, replay_of, replay, trace_id`
+const executionColumns = `id, flow, version, status, started_at, ended_at, duration_ms, error, error_kind, error_step, replay_of, replay, trace_id, erased`
 
 // conditions collects the parts of a WHERE clause.
 type conditions struct {
@@ -180,7 +181,7 @@ func scanExecution(scan func(...any) error) (*Execution, error) {
 		replayOf *uuid.UUID
 		message  string
 	)
-	err := scan(&id, &x.Flow, &x.Version, &x.Status, &x.StartedAt, &x.EndedAt, &x.DurationMs, &message, &x.ErrorKind, &x.ErrorStep, &replayOf, &x.Replay, &x.TraceID)
+	err := scan(&id, &x.Flow, &x.Version, &x.Status, &x.StartedAt, &x.EndedAt, &x.DurationMs, &message, &x.ErrorKind, &x.ErrorStep, &replayOf, &x.Replay, &x.TraceID, &x.Erased)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func tables(t *testing.T, url string) string {
 	return names
 }
 
-const all = "differences execution_minutes executions flow_minutes hooks minutes runlog_all_executions runlog_differences runlog_executions runlog_fresh runlog_hooks runlog_marks runlog_migrations runlog_minutes " +
+const all = "differences execution_minutes executions flow_minutes hooks minutes runlog_all_executions runlog_differences runlog_erased runlog_executions runlog_fresh runlog_hooks runlog_marks runlog_migrations runlog_minutes " +
 	"runlog_progress runlog_rebuilds runlog_roll_executions runlog_roll_steps runlog_rolled runlog_selections runlog_stale runlog_steps step_minutes steps"
 
 func TestUpMakesAMissingDatabaseAndIsDoneOnce(t *testing.T) {
