@@ -39,7 +39,35 @@ type applyOutput struct {
 	}
 }
 
+type checkOutput struct {
+	Body struct {
+		Problems schemas.Problems `json:"problems" nullable:"false" doc:"Empty when nothing is wrong"`
+		Storable bool             `json:"storable" doc:"Whether it may be saved as a draft, wrong as it is"`
+	}
+}
+
+// check is apply's check alone: what is wrong is the answer, not an error.
+func (c *Console) check(_ context.Context, in *documentInput) (*checkOutput, error) {
+	out := &checkOutput{}
+	out.Body.Problems = schemas.Problems{}
+	documents, err := schemas.ReadDocuments("", bytes.Clone(in.RawBody), nil)
+	if problems, ok := errors.AsType[schemas.Problems](err); ok {
+		out.Body.Problems = problems
+		return out, nil
+	}
+	if err != nil {
+		return nil, documentError(err)
+	}
+	out.Body.Storable = true
+	out.Body.Problems = append(out.Body.Problems, CheckDocuments(documents, c.checks())...)
+	return out, nil
+}
+
 func (c *Console) registerApply(api huma.API) {
+	check := op("check", http.MethodPost, "/check", "Say what is wrong with a file of documents, and where; nothing is changed", "flows", 422)
+	check.MaxBodyBytes = maxDocument
+	huma.Register(api, check, c.check)
+	documented(api, http.MethodPost, "/check", &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "As for apply."}, mediaJSON, mediaYAML)
 	o := op("apply", http.MethodPost, "/apply", "Create or change flows and credentials as a file of documents says; nothing changes when any is wrong", "flows", 409, 422, 503)
 	o.MaxBodyBytes = maxDocument
 	huma.Register(api, o, c.apply)

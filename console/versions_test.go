@@ -146,3 +146,20 @@ func TestASecretIsRotatedWithBothValid(t *testing.T) {
 		t.Error("the log has the secret")
 	}
 }
+
+func TestACheckSaysWhereADocumentIsWrongAndChangesNothing(t *testing.T) {
+	s := newServer(t, nil)
+	ok := s.must(200, "POST", "/api/v1/check", mapped, "Content-Type", "application/yaml")
+	equal(t, "what is wrong", ok.json(t, "problems"), []any{})
+	bad := s.must(200, "POST", "/api/v1/check", strings.Replace(mapped, "=body.petname", "=body.(", 1), "Content-Type", "application/yaml")
+	problems := bad.json(t, "problems").([]any)
+	equal(t, "problems", len(problems), 1)
+	equal(t, "whether it may be a draft", bad.json(t, "storable"), true)
+	equal(t, "the line", problems[0].(map[string]any)["line"], 6)
+	none := s.must(200, "POST", "/api/v1/check", "kind: Flow\ntrigger: [", "Content-Type", "application/yaml")
+	if len(none.json(t, "problems").([]any)) == 0 {
+		t.Error("a text that is no YAML is right")
+	}
+	equal(t, "whether that may be a draft", none.json(t, "storable"), false)
+	s.must(404, "GET", "/api/v1/flows/mapped", "")
+}

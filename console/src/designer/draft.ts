@@ -47,6 +47,7 @@ export class Draft {
   private running: Promise<void> | null = null
   private wait = 1000
   private closed = false
+  private held = false
   /** What the server had when edits were recovered. */
   private before?: FlowDocument
   private presence?: Presence
@@ -155,7 +156,15 @@ export class Draft {
       ...(conflict ? {} : { saving: { is: 'dirty' as const } }),
     })
     this.write()
-    if (!conflict) this.later(400)
+    if (!conflict && !this.held) this.later(400)
+  }
+
+  /** While it is held nothing is sent by itself: a text is being written that the server would not take yet. */
+  hold(held: boolean) {
+    if (this.held === held) return
+    this.held = held
+    if (held) clearTimeout(this.timer)
+    else if (this.state.saving.is === 'dirty') this.later(0)
   }
 
   private later(ms: number) {
