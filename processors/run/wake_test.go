@@ -28,7 +28,7 @@ func TestATimerThatFiresBeforeItsTimeOnTheWallGoesOn(t *testing.T) {
 			"nap": {Status: records.StepStatus_STEP_STATUS_WAITING, RetryAt: at.UnixNano()},
 		}},
 	}
-	u := unit{0, -1}
+	u := unit{0, 0}
 	s.wake(e, u, at.Add(-time.Second)) // one that was set before, for another time
 	if got := e.x.Steps["nap"].Status; got != records.StepStatus_STEP_STATUS_WAITING {
 		t.Fatalf("after a timer of before, it is %v", got)
@@ -48,7 +48,7 @@ func TestAPartitionThatIsHandedOverGetsNoIntentAnyMore(t *testing.T) {
 			opts: Options{Catalog: newCatalog()}, metrics: newMetrics(prometheus.NewRegistry()),
 			partitions: map[int32]*partition{0: p}, flows: map[string]*flowQueue{},
 		}
-		u := unit{0, -1}
+		u := unit{0, 0}
 		step := stepPlan{Step: &schemas.Step{ID: "pay", Uses: "test/effect", OnUnknown: "fail"}, component: &connectors.Component{Effect: connectors.Keyed}}
 		e := &execution{
 			partition: p, busy: map[unit]context.CancelFunc{u: func() {}}, plan: &plan{steps: []stepPlan{step}, graph: &graph{nodes: []node{{id: "pay"}}}}, active: true,
