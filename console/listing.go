@@ -18,6 +18,10 @@ import (
 // the history is read whole for a rare one only.
 var windows = []time.Duration{time.Minute, 15 * time.Minute, 4 * time.Hour, math.MaxInt64}
 
+// textWindows are those of a text: its index finds a rare one faster than four
+// questions are asked.
+var textWindows = []time.Duration{15 * time.Minute, math.MaxInt64}
+
 // scanMark begins the cursor of a search by parts of words.
 const scanMark = "~"
 
@@ -62,6 +66,9 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 		end = t
 	}
 	tried := windows
+	if in.Q != "" {
+		tried = textWindows
+	}
 	if in.ID != "" || in.ReplayOf != "" || in.Replay != "" {
 		tried = windows[len(windows)-1:] // such rows are found by index, whenever they were
 	}

@@ -40,8 +40,8 @@ export class Sluice {
     this.petstore = `http://127.0.0.1:${ports[2]}/v2`
   }
 
-  static async make(env: Record<string, string> = {}): Promise<Sluice> {
-    const data = mkdtempSync(join(tmpdir(), 'sluice-e2e-'))
+  /** On data of its own, or on a folder that was filled before. Closing it removes either. */
+  static async make(env: Record<string, string> = {}, data = mkdtempSync(join(tmpdir(), 'sluice-e2e-'))): Promise<Sluice> {
     const s = new Sluice(data, [await freePort(), await freePort(), await freePort()], env)
     await s.start()
     return s

@@ -47,7 +47,16 @@ func main() {
 	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, record, binary, replay, history, mapping")
 	binary := flag.String("binary", "bin/sluice", "the `FILE` that make build leaves")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of what runs in this process to this `FILE`")
+	folder := flag.String("fill", "", "measure nothing: fill this data `FOLDER` with a history, for a browser test to look at")
+	executions := flag.Int("executions", 1_000_000, "how many executions -fill makes")
 	flag.Parse()
+	if *folder != "" {
+		if _, err := fill(context.Background(), *folder, *executions); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err != nil {

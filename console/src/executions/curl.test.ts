@@ -12,6 +12,9 @@ const hook = {
   topic: '',
   partition: 0,
   offset: 0,
+  bodySize: 21,
+  bodyUrl: '/api/v1/executions/1/body',
+  files: [],
 }
 
 it('quotes for a shell', () => {

@@ -1,25 +1,26 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { Ban, GitCompareArrows, Pencil, RotateCw } from 'lucide-react'
-import { type ReactNode, useState } from 'react'
+import { useState } from 'react'
 import { api, exact, isAway } from '../api/client.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
-import { JsonError, parseJSON, printJSON } from '../flow/exact.ts'
-import { PayloadTree } from '../payload/tree.tsx'
 import { Button } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Dialog } from '../ui/dialog.tsx'
-import { TextArea, TextField } from '../ui/field.tsx'
 import { Card, Loading, Page, Problem } from '../ui/page.tsx'
-import { ExecutionBadge, StepBadge } from '../ui/status.tsx'
-import { bytes, duration, fullTime } from '../ui/time.ts'
+import { ExecutionBadge } from '../ui/status.tsx'
+import { duration, fullTime } from '../ui/time.ts'
 import { tell, tellError } from '../ui/toast.tsx'
 import { curlOf } from './curl.ts'
+import { ChooseOther, EditAndRetry } from './dialogs.tsx'
+import { Fact } from './fact.tsx'
 import { type GraphStep, OutcomeGraph } from './graph.tsx'
 import { start } from './layout.ts'
 import { executionQuery, flowQuery, versionQuery } from './queries.ts'
+import { Request } from './request.tsx'
+import { NotRun, StepCard } from './step.tsx'
 import { Timeline } from './timeline.tsx'
-import { type ExecutionDetail, type ExecutionStep, isOpen } from './types.ts'
+import { type ExecutionDetail, isOpen } from './types.ts'
 
 export function ExecutionScreen() {
   const { id } = useParams({ strict: false }) as { id: string }
@@ -48,18 +49,9 @@ export function ExecutionScreen() {
   return <Detail x={found.data} key={found.data.id} />
 }
 
-function Fact({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    <div className="min-w-0">
-      <dt className="text-xs text-ink-3">{label}</dt>
-      <dd className="truncate">{children}</dd>
-    </div>
-  )
-}
-
 /** How each step of the graph ended; of several iterations, the worst. */
 export function outcomes(x: ExecutionDetail): Map<string, GraphStep> {
-  const worst = ['failed', 'retrying', 'cancelled', 'succeeded', 'skipped']
+  const worst = ['failed', 'unknown', 'retrying', 'waiting', 'running', 'cancelled', 'filtered', 'succeeded', 'skipped']
   const out = new Map<string, GraphStep>()
   for (const s of x.steps) {
     const before = out.get(s.id)
@@ -77,7 +69,7 @@ function Detail({ x }: { x: ExecutionDetail }) {
   const version = useQuery(versionQuery(x.flow, x.version))
   const flow = useQuery(flowQuery(x.flow))
   const name = flow.data?.name || x.flow
-  const firstFailed = x.steps.find(s => s.status === 'failed' || s.status === 'retrying')?.id
+  const firstFailed = x.steps.find(s => ['failed', 'retrying', 'unknown', 'waiting'].includes(s.status))?.id
   const [chosen, setChosen] = useState(firstFailed ?? x.steps.find(s => s.attempt > 0)?.id ?? start)
   const [dialog, setDialog] = useState<'edit' | 'compare' | 'cancel' | null>(null)
   const [tab, setTab] = useState<'graph' | 'timeline'>('graph')
@@ -85,11 +77,11 @@ function Detail({ x }: { x: ExecutionDetail }) {
   const client = useQueryClient()
   const [busy, setBusy] = useState(false)
 
-  const retry = async () => {
+  const retry = async (from?: string) => {
     setBusy(true)
     try {
-      const { data } = await exact<{ id: string }>('POST', `/executions/${x.id}/retry`)
-      tell('Sent in again as a new execution')
+      const { data } = await exact<{ id: string }>('POST', `/executions/${x.id}/retry`, from ? { body: { from } } : {})
+      tell(from ? `Goes on from ${from} in a new execution` : 'Sent in again as a new execution')
       await navigate({ to: `/executions/${data.id}` as never })
     } catch (e) {
       tellError(e)
@@ -108,6 +100,8 @@ function Detail({ x }: { x: ExecutionDetail }) {
     }
   }
   useShortcut('r', () => !isOpen(x.status) && void retry(), { label: 'Retry this execution' })
+  useShortcut('e', () => x.hook && !isOpen(x.status) && setDialog('edit'), { label: 'Edit and retry' })
+  useShortcut('c', () => setDialog('compare'), { label: 'Compare with another execution' })
   const url = flow.data?.hookUrl ?? `${location.origin}${x.hook?.path ?? ''}`
   const suffix = x.hook?.path.startsWith(`/hook/${x.flow}`) ? x.hook.path.slice(`/hook/${x.flow}`.length) : ''
 
@@ -133,7 +127,11 @@ function Detail({ x }: { x: ExecutionDetail }) {
               <Button look="primary" busy={busy} icon={<RotateCw aria-hidden className="size-4" />} onClick={() => void retry()}>
                 Retry
               </Button>
-              <Button icon={<Pencil aria-hidden className="size-4" />} onClick={() => setDialog('edit')} disabled={!x.hook}>
+              <Button
+                icon={<Pencil aria-hidden className="size-4" />}
+                onClick={() => setDialog('edit')}
+                disabled={!x.hook || (x.hook.body === null && x.hook.bodySize > 4)}
+              >
                 Edit and retry
               </Button>
             </>
@@ -150,8 +148,8 @@ function Detail({ x }: { x: ExecutionDetail }) {
           <Fact label="Accepted">{fullTime(x.startedAt)}</Fact>
           <Fact label="Duration">{duration(x.durationMs)}</Fact>
           <Fact label="Ran on">
-            <Link to={`/flows/${x.flow}` as never} className="text-accent-ink hover:underline">
-              version {x.version || '–'}
+            <Link to={`/flows/${encodeURIComponent(x.flow)}` as never} className="text-accent-ink hover:underline">
+              {x.version ? `version ${x.version}` : 'not run yet'}
             </Link>
           </Fact>
           <Fact label="Trace">
@@ -165,19 +163,28 @@ function Detail({ x }: { x: ExecutionDetail }) {
             )}
           </Fact>
           <Fact label="Place in Kafka">{x.hook ? `${x.hook.topic} ${x.hook.partition}:${x.hook.offset}` : '–'}</Fact>
-          <Fact label={x.replayOf ? 'Repeats' : 'Repeated as'}>
-            {x.replayOf ? (
+          {x.replayOf && (
+            <Fact label={x.replay ? 'Replays' : 'Retries'}>
               <Link to={`/executions/${x.replayOf}` as never} className="font-mono text-xs text-accent-ink hover:underline">
                 {x.replayOf.slice(0, 18)}…
               </Link>
-            ) : x.replays.length ? (
-              <Link to={`/executions?replayOf=${x.id}` as never} className="text-accent-ink hover:underline">
-                {x.replays.length} {x.replays.length === 1 ? 'execution' : 'executions'}
-              </Link>
-            ) : (
-              '–'
-            )}
-          </Fact>
+            </Fact>
+          )}
+          {(x.replays.length > 0 || !x.replayOf) && (
+            <Fact label="Repeated as">
+              {x.replays.length === 1 ? (
+                <Link to={`/executions/${x.replays[0]}` as never} className="font-mono text-xs text-accent-ink hover:underline">
+                  {x.replays[0]!.slice(0, 18)}…
+                </Link>
+              ) : x.replays.length > 1 ? (
+                <Link to={`/executions?replayOf=${x.id}` as never} className="text-accent-ink hover:underline">
+                  {x.replays.length === 100 ? '100 or more' : x.replays.length} executions
+                </Link>
+              ) : (
+                '–'
+              )}
+            </Fact>
+          )}
           {x.replay && (
             <Fact label="Of">
               <Link to={`/replays/${x.replay}` as never} className="text-accent-ink hover:underline">
@@ -240,10 +247,10 @@ function Detail({ x }: { x: ExecutionDetail }) {
             x.steps
               .filter(s => s.id === chosen)
               .slice(0, 50)
-              .map(s => <StepCard key={s.iteration} s={s} />)
+              .map(s => <StepCard key={s.iteration} x={x} s={s} busy={busy} onRetryFrom={() => void retry(s.id)} />)
           )}
           {chosen !== start && !x.steps.some(s => s.id === chosen) && (
-            <Card className="px-4 py-6 text-ink-3">This step has not run in this execution{isOpen(x.status) ? ' yet' : ''}.</Card>
+            <NotRun x={x} id={chosen} busy={busy} onRetryFrom={() => void retry(chosen)} />
           )}
         </div>
       </div>
@@ -279,209 +286,4 @@ const remedies: Record<string, string> = {
   credential: 'The step’s credential is missing or refused. Verify it under Credentials, and retry.',
   blocked: 'The address is not allowed. An operator can allow it by SLUICE_ALLOW_ADDRESSES.',
   cancelled: 'It was cancelled. Retry to run it again.',
-}
-
-function Request({ x }: { x: ExecutionDetail }) {
-  const h = x.hook
-  if (!h) return <Card className="px-4 py-6 text-ink-3">The request is not on record any more.</Card>
-  const body = typeof h.body === 'string' ? h.body : printJSON(h.body)
-  return (
-    <Card className="min-w-0 overflow-hidden">
-      <header className="border-b border-line px-4 py-3">
-        <h2 className="font-semibold">Request</h2>
-        <p className="break-all font-mono text-xs text-ink-2">
-          {h.method} {h.path}
-          {h.query ? `?${h.query}` : ''}
-        </p>
-      </header>
-      <div className="flex flex-col gap-4 p-4">
-        <details>
-          <summary className="text-ink-2">{Object.keys(h.headers).length} headers</summary>
-          <dl className="mt-2 grid grid-cols-[minmax(6rem,auto)_1fr] gap-x-4 gap-y-1 font-mono text-xs">
-            {Object.entries(h.headers).map(([k, v]) => (
-              <div key={k} className="contents">
-                <dt className="text-ink-3">{k}</dt>
-                <dd className="break-all">{v}</dd>
-              </div>
-            ))}
-          </dl>
-        </details>
-        <div className="flex flex-col gap-2">
-          <p className="text-xs text-ink-3">
-            {h.contentType || 'no content type'} · {bytes(body.length)}
-            {h.bodyEncoding && ' · not text: shown as base64'}
-          </p>
-          <PayloadTree value={h.body} name="body" height={420} />
-        </div>
-      </div>
-    </Card>
-  )
-}
-
-function StepCard({ s }: { s: ExecutionStep }) {
-  const [attempt, setAttempt] = useState(s.attempt)
-  const a = s.attempts.find(x => x.attempt === attempt) ?? s.attempts.at(-1)
-  const input = a?.input ?? s.input
-  const output = a?.output ?? s.output
-  return (
-    <Card className="min-w-0 overflow-hidden">
-      <header className="flex flex-wrap items-start justify-between gap-2 border-b border-line px-4 py-3">
-        <div className="min-w-0">
-          <h2 className="truncate font-semibold">
-            {s.name || s.id}
-            {s.iteration > 0 && <span className="text-ink-3"> #{s.iteration}</span>}
-          </h2>
-          <p className="truncate text-xs text-ink-3">{s.uses}</p>
-        </div>
-        <div className="flex items-center gap-2">
-          <StepBadge status={s.status} />
-        </div>
-      </header>
-      <div className="flex flex-col gap-4 p-4">
-        {s.attempts.length > 1 && (
-          <div role="tablist" aria-label="Attempts" className="flex flex-wrap gap-1">
-            {s.attempts.map(x => (
-              <button
-                key={x.attempt}
-                type="button"
-                role="tab"
-                aria-selected={x.attempt === a?.attempt}
-                onClick={() => setAttempt(x.attempt)}
-                className={`h-7 rounded-md px-2.5 text-[0.8125rem] ${x.attempt === a?.attempt ? 'bg-accent-soft font-medium text-accent-ink' : 'text-ink-2 hover:bg-hover'}`}
-              >
-                Attempt {x.attempt}
-                <span className="text-ink-3"> · {x.httpStatus || x.status}</span>
-              </button>
-            ))}
-          </div>
-        )}
-        {a ? (
-          <>
-            <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4">
-              <Fact label="Started">{fullTime(a.startedAt)}</Fact>
-              <Fact label="Took">{duration(a.durationMs)}</Fact>
-              <Fact label="HTTP">{a.httpStatus || '–'}</Fact>
-              <Fact label="Idempotency key">
-                {s.idempotencyKey ? (
-                  <code className="text-xs" title={s.idempotencyKey}>
-                    {s.idempotencyKey.slice(0, 16)}…
-                  </code>
-                ) : (
-                  '–'
-                )}
-              </Fact>
-            </dl>
-            {a.error && <p className="break-words rounded-lg bg-bad-soft px-3 py-2 text-bad">{a.error}</p>}
-            {a.retryAt && <p className="text-ink-2">The next attempt is due at {fullTime(a.retryAt)}.</p>}
-            <section aria-label="Input" className="flex flex-col gap-1.5">
-              <h3 className="text-xs font-medium text-ink-2">Input</h3>
-              <PayloadTree value={input ?? null} name="input" />
-            </section>
-            <section aria-label="Output" className="flex flex-col gap-1.5">
-              <h3 className="text-xs font-medium text-ink-2">Output</h3>
-              <PayloadTree value={output ?? null} name={`steps.${s.id}`} />
-            </section>
-          </>
-        ) : (
-          <p className="text-ink-3">It did not run: its condition was not met, or what it waits for did not happen.</p>
-        )}
-      </div>
-    </Card>
-  )
-}
-
-function EditAndRetry({ x, onClose }: { x: ExecutionDetail; onClose: () => void }) {
-  const h = x.hook!
-  const json = typeof h.body !== 'string' || /json/.test(h.contentType)
-  const [text, setText] = useState(json ? printJSON(h.body, 2) : String(h.body))
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>(null)
-  const navigate = useNavigate()
-  let wrong = ''
-  if (json) {
-    try {
-      parseJSON(text)
-    } catch (e) {
-      if (e instanceof JsonError) wrong = `Line ${e.line}, column ${e.column}: ${e.message}`
-    }
-  }
-  const send = async () => {
-    setBusy(true)
-    setError(null)
-    try {
-      const { data } = await exact<{ id: string }>('POST', `/executions/${x.id}/retry`, { body: { body: json ? parseJSON(text) : text } })
-      tell('Sent in as a new execution')
-      onClose()
-      await navigate({ to: `/executions/${data.id}` as never })
-    } catch (e) {
-      setError(e)
-      setBusy(false)
-    }
-  }
-  return (
-    <Dialog
-      title="Edit and retry"
-      wide
-      onClose={onClose}
-      actions={
-        <>
-          <Button onClick={onClose}>Close</Button>
-          <Button look="primary" busy={busy} disabled={wrong !== '' || h.bodyEncoding === 'base64'} onClick={() => void send()}>
-            Retry with this body
-          </Button>
-        </>
-      }
-    >
-      <div className="flex flex-col gap-3">
-        <p className="text-ink-2">A new execution begins on the published version with the body below. This one stays as it is.</p>
-        <TextArea
-          label="Body"
-          rows={16}
-          value={text}
-          onChange={e => setText(e.target.value)}
-          error={wrong}
-          className="font-mono text-[0.8125rem]"
-        />
-        {error !== null && <Problem error={error} />}
-      </div>
-    </Dialog>
-  )
-}
-
-function ChooseOther({ x, onClose }: { x: ExecutionDetail; onClose: () => void }) {
-  const [other, setOther] = useState(x.replayOf ?? x.replays.at(-1) ?? '')
-  const navigate = useNavigate()
-  const ok = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(other.trim())
-  const near = [...(x.replayOf ? [x.replayOf] : []), ...x.replays]
-  return (
-    <Dialog
-      title="Compare with another execution"
-      onClose={onClose}
-      actions={
-        <Button look="primary" disabled={!ok} onClick={() => void navigate({ to: `/executions/${x.id}/compare/${other.trim()}` as never })}>
-          Compare
-        </Button>
-      }
-    >
-      <TextField
-        label="The other execution’s ID"
-        value={other}
-        onChange={e => setOther(e.target.value)}
-        error={other && !ok ? 'An execution’s ID has 36 characters: copy it from its page' : undefined}
-        className="font-mono"
-      />
-      {near.length > 0 && (
-        <ul className="mt-3 flex flex-col gap-1">
-          {near.slice(0, 8).map(id => (
-            <li key={id}>
-              <button type="button" className="font-mono text-xs text-accent-ink hover:underline" onClick={() => setOther(id)}>
-                {id}
-              </button>
-              <span className="text-xs text-ink-3"> {id === x.replayOf ? 'the one that this repeats' : 'a repeat of this one'}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Dialog>
-  )
 }

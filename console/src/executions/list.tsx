@@ -283,6 +283,7 @@ export function RunLog() {
             ref={scroll}
             role="table"
             aria-label="Executions"
+            data-view={encode(filters)}
             aria-rowcount={rows.length}
             className="h-[calc(100dvh-17.5rem)] min-h-72 overflow-auto rounded-xl border border-line bg-surface shadow-card"
             onScroll={e => {

@@ -26,6 +26,9 @@ export interface Hook {
   contentType: string
   body: Json
   bodyEncoding?: 'base64'
+  bodySize: number
+  bodyUrl: string
+  files: { field?: string; name: string; contentType: string; size: number; sha256: string; url: string }[]
   receivedAt: string
   topic: string
   partition: number
@@ -68,6 +71,8 @@ export interface ExecutionDetail extends Execution {
   hook: Hook | null
   steps: ExecutionStep[]
   replays: string[]
+  /** While it is open: the URL that each of its waiting steps waits for. */
+  callbacks?: Record<string, string>
 }
 
 export const isOpen = (status: string) => status === 'waiting' || status === 'running'

@@ -33,7 +33,7 @@ interface Face {
 }
 
 export type ExecutionStatus = 'waiting' | 'running' | 'succeeded' | 'failed' | 'duplicate' | 'filtered' | 'cancelled'
-export type StepStatus = 'succeeded' | 'failed' | 'retrying' | 'skipped' | 'cancelled' | 'running' | 'waiting' | 'unknown'
+export type StepStatus = 'succeeded' | 'failed' | 'retrying' | 'skipped' | 'cancelled' | 'running' | 'waiting' | 'unknown' | 'filtered'
 export type FlowState = 'stopped' | 'running' | 'paused'
 
 /** Every status of an execution has one face. */
@@ -56,6 +56,7 @@ export const stepFaces: Record<StepStatus, Face> = {
   running: { label: 'Running', tone: 'info', icon: Loader },
   waiting: { label: 'Waiting', tone: 'warn', icon: Clock },
   unknown: { label: 'Unknown', tone: 'violet', icon: CircleDashed },
+  filtered: { label: 'Filtered', tone: 'calm', icon: Filter },
 }
 
 export const flowFaces: Record<FlowState, Face> = {
