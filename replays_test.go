@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ steps:
 }
 
 func TestWhatIfFindsWhatADraftWouldChangeAndOnlyThatIsReplayed(t *testing.T) {
-	const hooks, changed = 1000, 137
+	const hooks, changed = 10_000, 137
 	target := newCounting(t)
 	in := newInstallation(t)
 	p := in.start(nil, "dev")
@@ -126,9 +127,13 @@ func TestWhatIfFindsWhatADraftWouldChangeAndOnlyThatIsReplayed(t *testing.T) {
 	}
 	in.kinds(target.URL, changed, false) // a draft
 
+	began := time.Now()
 	dry, code := in.replayed("--flow", "kinds", "--version", "draft", "--dry-run")
 	if code != 0 || dry.State != "finished" || dry.Report.Compared != hooks || dry.Report.Changed != changed {
 		t.Fatalf("the dry run: exit %d, %+v; want %d compared and %d changed", code, dry, hooks, changed)
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("the dry run of %d hooks took %s", hooks, took)
 	}
 	if n := len(target.take()); n != 0 {
 		t.Errorf("the dry run made %d calls", n)
@@ -179,6 +184,43 @@ func TestWhatIfFindsWhatADraftWouldChangeAndOnlyThatIsReplayed(t *testing.T) {
 	in.getAPI("/executions/"+dry.Report.Groups[0].Example, &original)
 	if len(original.Replays) != 1 || in.execution(original.Replays[0]).ReplayOf != original.ID {
 		t.Errorf("the original is not linked with its replay: %v", original.Replays)
+	}
+}
+
+// Whatever a flow does, the version that ran would do the same again.
+func TestADryRunOfTheVersionThatRanFindsNothing(t *testing.T) {
+	target := newCounting(t)
+	in := newInstallation(t)
+	p := in.start(nil, "dev")
+	p.ready()
+	in.apply(fmt.Sprintf(`kind: Flow
+id: every
+trigger: {uses: webhook/receive}
+steps:
+  - {id: shape, uses: mapper/map, input: {n: =body.n, at: =$now(), r: =$random(), id: =execution.id}}
+  - {id: log, uses: flow/log, input: {message: '="n " & body.n'}}
+  - {id: delay, uses: flow/delay, input: {for: 50ms}}
+  - {id: even, uses: webhook/send, after: [delay], when: =body.n %% 2 = 0, input: {url: %[1]q, body: =steps.shape}}
+  - {id: odd, uses: webhook/send, after: [delay], otherwise: true, input: {url: %[1]q, body: {of: =steps.delay}}}
+  - {id: list, uses: webhook/send, after: [even, odd], each: =body.items, input: {url: %[1]q, body: {item: =item, of: =steps.delay}}}
+  - {id: script, uses: code/javascript, input: {script: "if (input.n == 7) throw new Error('seven'); return input.n + 1", input: {n: =body.n}}}
+  - {id: filter, uses: flow/filter, input: {pass: =body.n != 4}}
+`, target.URL))
+	const hooks = 8
+	for n := range hooks {
+		in.send("every", fmt.Sprintf(`{"n":%d,"items":[1,2]}`, n))
+	}
+	in.until(30*time.Second, "all have ended, as they should", func() bool {
+		got := in.query("SELECT countIf(status = 'succeeded'), countIf(status = 'filtered'), countIf(status = 'failed') FROM executions WHERE flow = 'every'")
+		return slices.Equal(got, []int{hooks - 2, 1, 1})
+	})
+	target.take()
+	dry, code := in.replayed("--flow", "every", "--dry-run")
+	if code != 0 || dry.Report.Compared != hooks || dry.Report.Changed != 0 {
+		t.Errorf("exit %d, %+v; want %d compared and none changed", code, dry, hooks)
+	}
+	if n := len(target.take()); n != 0 {
+		t.Errorf("the dry run made %d calls", n)
 	}
 }
 

@@ -6,11 +6,15 @@ import (
 	"sluice/schemas/records"
 )
 
+// FromRecord is the source of an answer that the same step got for the same
+// input.
+const FromRecord = "recorded"
+
 // Answer is what an effect that is only simulated comes back with.
 type Answer struct {
 	Output  json.RawMessage
 	Failure *records.Failure // nil: it succeeds with Output
-	// Source says where the answer is from, such as "recorded".
+	// Source says where the answer is from, such as FromRecord.
 	Source string
 }
 

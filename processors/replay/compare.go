@@ -18,8 +18,8 @@ const (
 	otherFailure  = "otherFailure"  // it failed, and would fail for another reason
 	effectAdded   = "effectAdded"   // a call would go out that did not
 	effectRemoved = "effectRemoved" // a call went out that would not
-	effectAltered = "effectAltered" // the call would have another input
-	otherBranch   = "branch"        // a step without effect would run that did not, or the other way round
+	effectAltered = "effectAltered" // the call would have another input, or be another component's
+	otherBranch   = "branch"        // a step without effect would run that did not, or the other way round; or a filter would decide otherwise
 	otherOutput   = "output"        // a step without effect would give another output
 )
 
@@ -112,7 +112,11 @@ func compare(was *recordedExecution, now *schemas.Simulation, isEffect func(uses
 			if kind = otherBranch; isEffect(o.Uses) {
 				kind = effectRemoved
 			}
-		case n.Effect && !sameJSON(o.Input, n.Input):
+		case o.Uses != n.Step.Uses && !isEffect(o.Uses) && n.Effect:
+			kind = effectAdded
+		case o.Uses != n.Step.Uses && isEffect(o.Uses) && !n.Effect:
+			kind = effectRemoved
+		case n.Effect && (o.Uses != n.Step.Uses || !sameJSON(o.Input, n.Input)):
 			kind = effectAltered
 		case !n.Effect && o.Status == "succeeded" && n.Failure == nil && !sameJSON(o.Output, n.Output):
 			kind = otherOutput
@@ -131,8 +135,10 @@ func compare(was *recordedExecution, now *schemas.Simulation, isEffect func(uses
 		add(newFailure, step, d.Error)
 	case !fails && failed:
 		add(mendedFailure, was.failureStep, was.failure)
-	case fails && step != was.failureStep:
+	case fails && (step != was.failureStep || !answered(simulatedSteps[step]) && d.Error != was.failure):
 		add(otherFailure, step, d.Error)
+	case len(d.Differences) == 0 && (was.status == "filtered") != (now.Status == records.ExecutionStatus_EXECUTION_STATUS_FILTERED) && was.status != "cancelled":
+		add(otherBranch, "", was.status+", would be "+schemas.StatusName(now.Status))
 	}
 	if step != "" && len(d.Differences) > 0 && !slices.ContainsFunc(d.Steps, func(s sides) bool { return s.Step == step }) {
 		d.Steps = append(d.Steps, side(step, was.steps[step], simulatedSteps[step]))
@@ -143,6 +149,10 @@ func compare(was *recordedExecution, now *schemas.Simulation, isEffect func(uses
 func ran(s *schemas.SimulatedStep) bool {
 	return s != nil && s.Status != records.StepStatus_STEP_STATUS_SKIPPED
 }
+
+// answered reports whether an effect's answer was simulated: how that failed is
+// on record, or made up.
+func answered(s *schemas.SimulatedStep) bool { return s != nil && s.Source != "" }
 
 func side(id string, o *recordedStep, n *schemas.SimulatedStep) sides {
 	s := sides{Step: id, Was: o}

@@ -17,7 +17,7 @@ import (
 
 // Where the answer of a simulated effect is from.
 const (
-	onRecord     = "recorded"             // the same step was called with the same input
+	onRecord     = schemas.FromRecord
 	wouldCall    = "would call"           // the call is not on record
 	withRecorded = "would call, recorded" // and it goes on with what the step gave then
 	withSample   = "would call, sample"   // and it goes on with the component's sample
