@@ -19,7 +19,7 @@ import (
 // A transaction that is still open below the end is waited for. fn returns
 // false to stop early.
 func ReadPartition(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fn func(*kgo.Record) bool) error {
-	fetchBytes := int32(32 << 20)
+	fetchBytes := int32(8 << 20)
 	if to-from <= 16 {
 		fetchBytes = 64 << 10 // a broker sends one batch in any case, however large
 	}
@@ -29,7 +29,46 @@ func ReadPartition(ctx context.Context, client *kgo.Client, topic string, partit
 // ReadPartitionBy is ReadPartition with requests for fetchBytes each: for who
 // expects to stop early.
 func ReadPartitionBy(ctx context.Context, client *kgo.Client, topic string, partition int32, from, to int64, fetchBytes int32, fn func(*kgo.Record) bool) error {
-	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, maxBytes: fetchBytes}
+	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, maxBytes: fetchBytes, isolation: kgo.ReadCommitted()}
+	return r.read(ctx, from, to, fn)
+}
+
+// maxGap is how many records are read for nothing rather than in two requests.
+const maxGap = 64
+
+// ReadAt calls fn with the records at some offsets of a partition, which must be
+// sorted; where there is none any more, it is left out. Their transactions must
+// have been committed: what else is open in the partition is not waited for.
+func ReadAt(ctx context.Context, client *kgo.Client, topic string, partition int32, offsets []int64, fn func(*kgo.Record)) error {
+	r := partitionReader{client: client, topic: topic, partition: partition, leader: -1, isolation: kgo.ReadUncommitted()}
+	for len(offsets) > 0 {
+		n := 1
+		for n < len(offsets) && offsets[n]-offsets[n-1] <= maxGap {
+			n++
+		}
+		wanted := offsets[:n]
+		if r.maxBytes = 1 << 20; wanted[n-1]-wanted[0] < 16 {
+			r.maxBytes = 64 << 10
+		}
+		err := r.read(ctx, wanted[0], wanted[n-1]+1, func(record *kgo.Record) bool {
+			for len(wanted) > 0 && wanted[0] < record.Offset {
+				wanted = wanted[1:]
+			}
+			if len(wanted) > 0 && wanted[0] == record.Offset {
+				fn(record)
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		offsets = offsets[n:]
+	}
+	return nil
+}
+
+func (r *partitionReader) read(ctx context.Context, from, to int64, fn func(*kgo.Record) bool) error {
+	topic, partition := r.topic, r.partition
 	for from < to {
 		fp, next, err := r.fetch(ctx, from)
 		if err == nil {
@@ -110,6 +149,7 @@ type partitionReader struct {
 	partition int32
 	leader    int32
 	maxBytes  int32
+	isolation kgo.IsolationLevel
 	id        kadm.TopicID
 }
 
@@ -133,7 +173,10 @@ func (r *partitionReader) fetch(ctx context.Context, from int64) (kgo.FetchParti
 		r.leader, r.id = p.Leader, d.ID
 	}
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.IsolationLevel = 100, 1, r.maxBytes, 1
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 100, 1, r.maxBytes
+	if r.isolation == kgo.ReadCommitted() {
+		req.IsolationLevel = 1
+	}
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = r.topic, r.id
 	p := kmsg.NewFetchRequestTopicPartition()
@@ -153,7 +196,7 @@ func (r *partitionReader) fetch(ctx context.Context, from int64) (kgo.FetchParti
 		return kgo.FetchPartition{}, from, nil
 	}
 	fp, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: r.topic, Partition: r.partition,
+		Offset: from, IsolationLevel: r.isolation, Topic: r.topic, Partition: r.partition,
 	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 	return fp, next, nil
 }

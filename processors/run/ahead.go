@@ -10,7 +10,7 @@ import (
 	"sluice/schemas"
 )
 
-// Hooks that left memory while their executions waited are read again some time
+// Hooks that left memory while their executions rested are read again some time
 // before their turn, many by one request: a broker sends whole batches, and to
 // read a batch for each of its hooks would cost a hundred times what they do.
 const (
@@ -41,14 +41,21 @@ func (s *session) readAhead(flow string, q *flowQueue, paused bool) {
 	if len(list) == 0 && !paused {
 		list = q.waiting
 	}
-	if q.reading || len(list) == 0 || !list[0].unread() && !list[min(len(list), aheadLow)-1].unread() {
+	unread := func(r ref) *execution {
+		if e := r.p.executions[r.id]; e != nil && e.unread() {
+			return e
+		}
+		return nil
+	}
+	if q.reading || len(list) == 0 || unread(list[0]) == nil && unread(list[min(len(list), aheadLow)-1]) == nil {
 		return
 	}
 	a := &ahead{flow: flow, queue: q, wanted: make(map[int64]*execution, aheadHooks)}
 	var p *partition
 	first, last := int64(0), int64(0)
-	for _, e := range list[:min(len(list), 4*aheadHooks)] {
-		if !e.unread() || p != nil && e.partition != p {
+	for _, r := range list[:min(len(list), 4*aheadHooks)] {
+		e := unread(r)
+		if e == nil || p != nil && e.partition != p {
 			continue
 		}
 		at := e.x.Hook.GetOffset()

@@ -52,6 +52,7 @@ type passenger struct {
 	e         *execution
 	events    []*records.Event
 	out       []*kgo.Record
+	state     *kgo.Record // its snapshot
 	ended     bool
 	undurable bool
 }
@@ -128,7 +129,8 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		recs = append(recs, e.out...)
 		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
 		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
-		if !passenger.ended {
+		if passenger.state = state; !passenger.ended {
+			s.markRest(e)
 			if state.Value, err = s.opts.Keys.SealState(e.x); err != nil {
 				return nil, nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
 			}
@@ -148,6 +150,7 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		}
 	}
 	for _, p := range f.list {
+		p.e.aboard = true
 		p.e.touched, p.e.events, p.e.out, p.e.undurable, p.e.landing = false, nil, nil, false, p.undurable
 	}
 	f.written = len(recs)
@@ -175,20 +178,22 @@ func (s *session) land() error {
 	s.metrics.committed(f.written, time.Since(f.began))
 	for _, p := range f.list {
 		e := p.e
-		e.landing = false
+		e.landing, e.aboard = false, false
 		if p.ended {
 			s.metrics.ended(e.x)
 			if e.stored {
 				s.metrics.open.Dec()
 			}
 			delete(e.partition.executions, e.id)
+			s.letGo(e)
 			// Not before this is durable: or a crash would do this execution's
 			// last effect again, after the next one's first.
-			if next := e.partition.lanes.leave(e); next != nil {
-				s.proceed(next)
+			if next, ok := e.partition.lanes.leave(e); ok {
+				s.proceedTo(ref{e.partition, next}, e.x.FlowId)
 			}
 			continue
 		}
+		e.noteSnapshot(p.state)
 		if !e.stored {
 			e.stored = true
 			s.metrics.open.Inc()
@@ -202,6 +207,7 @@ func (s *session) land() error {
 			delete(e.busy, u)
 			s.begin(e, u)
 		}
+		s.tire(e)
 	}
 	s.pumpAll()
 	return nil
@@ -214,7 +220,7 @@ func (s *session) unseal(f *flight) {
 		e := p.e
 		e.events = append(p.events[:len(p.events):len(p.events)], e.events...)
 		e.out = append(p.out[:len(p.out):len(p.out)], e.out...)
-		e.undurable, e.landing = e.undurable || p.undurable, false
+		e.undurable, e.landing, e.aboard = e.undurable || p.undurable, false, false
 		s.touch(e)
 	}
 	s.dead = append(f.dead[:len(f.dead):len(f.dead)], s.dead...)

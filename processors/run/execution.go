@@ -49,6 +49,14 @@ type execution struct {
 	active bool   // counts against its flow's concurrency
 	queued bool   // stands in its flow's queue
 	alone  bool   // its hook was not found by reading ahead: its job reads it, or says why not
+
+	// What sleep.go keeps of it.
+	at     int64 // offset of its last snapshot; below 0: not known
+	size   int   // of that snapshot, in bytes
+	weight int   // what it counts for among session.drowsy; 0: it is not there
+	aboard bool  // it is in the transaction under way
+	timers int   // of it in session.timers
+	gone   bool  // it has ended, or sleeps: this form of it is no longer the execution
 }
 
 // keysOf is the execution that its effects' idempotency keys are made of.

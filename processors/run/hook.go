@@ -2,10 +2,8 @@ package run
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -63,10 +61,4 @@ func restoreHook(flow string, at *records.Pointer, stored *records.StoredHook) (
 		return nil, fmt.Errorf("reading the hook in the snapshot: %w", err)
 	}
 	return &loadedHook{Hook: hook}, nil
-}
-
-func sortByHook(snapshots []*records.Execution) {
-	slices.SortFunc(snapshots, func(a, b *records.Execution) int {
-		return cmp.Compare(a.Hook.GetOffset(), b.Hook.GetOffset())
-	})
 }

@@ -65,45 +65,53 @@ const maxOrderName = 200
 // in the order of the hooks. The first of a lane may run; the others wait, in
 // state like every other wait, until it has ended and that is durable. So a
 // retry holds up its own key and no other.
-type lanes map[string][]*execution
+type lanes map[laneKey][]schemas.ExecutionID
+
+// laneKey is an execution's order key.
+type laneKey [16]byte
+
+func laneOf(key []byte) (laneKey, bool) {
+	var k laneKey
+	copy(k[:], key)
+	return k, k != laneKey{}
+}
 
 // join puts an execution at the end of its lane and reports whether it may run.
-func (l lanes) join(e *execution) bool {
-	if len(e.x.OrderKey) == 0 {
+func (l lanes) join(orderKey []byte, id schemas.ExecutionID) bool {
+	key, ordered := laneOf(orderKey)
+	if !ordered {
 		return true
 	}
-	key := string(e.x.OrderKey)
-	l[key] = append(l[key], e)
-	if len(l[key]) == 1 {
-		return true
-	}
-	if len(l[key]) > maxLoaded {
-		e.hook = nil
-	}
-	return false
+	l[key] = append(l[key], id)
+	return len(l[key]) == 1
+}
+
+// first reports whether an execution may run.
+func (l lanes) first(e *execution) bool {
+	key, ordered := laneOf(e.x.OrderKey)
+	return !ordered || len(l[key]) > 0 && l[key][0] == e.id
 }
 
 // leave takes an execution that has ended out of its lane, and returns the one
 // that may run now, if that changed.
-func (l lanes) leave(e *execution) *execution {
-	if len(e.x.OrderKey) == 0 {
-		return nil
+func (l lanes) leave(e *execution) (schemas.ExecutionID, bool) {
+	key, ordered := laneOf(e.x.OrderKey)
+	if !ordered {
+		return schemas.ExecutionID{}, false
 	}
-	key := string(e.x.OrderKey)
 	lane := l[key]
-	at := slices.Index(lane, e)
+	at := slices.Index(lane, e.id)
 	if at < 0 {
-		return nil
+		return schemas.ExecutionID{}, false
 	}
 	if at > 0 { // it was cancelled while it waited
 		l[key] = slices.Delete(lane, at, at+1)
-		return nil
+		return schemas.ExecutionID{}, false
 	}
-	lane[0] = nil
 	if lane = lane[1:]; len(lane) == 0 {
 		delete(l, key)
-		return nil
+		return schemas.ExecutionID{}, false
 	}
 	l[key] = lane
-	return lane[0]
+	return lane[0], true
 }

@@ -139,16 +139,25 @@ func TestALaneGivesWayInOrder(t *testing.T) {
 		return &execution{x: &records.Execution{OrderKey: []byte("key"), Steps: nil}, id: schemas.ExecutionID{n}}
 	}
 	a, b, c, free := make(1), make(2), make(3), &execution{x: &records.Execution{}}
-	if !l.join(a) || l.join(b) || l.join(c) || !l.join(free) {
+	join := func(e *execution) bool { return l.join(e.x.OrderKey, e.id) }
+	leave := func(e *execution) schemas.ExecutionID {
+		next, ok := l.leave(e)
+		if ok == next.IsZero() {
+			t.Errorf("leave = %v, %v", next, ok)
+		}
+		return next
+	}
+	none := schemas.ExecutionID{}
+	if !join(a) || join(b) || join(c) || !join(free) {
 		t.Fatal("only the first of a lane, and what is in none, may run")
 	}
-	if l.leave(b) != nil || l.leave(free) != nil {
+	if leave(b) != none || leave(free) != none {
 		t.Error("one that waited freed another")
 	}
-	if l.leave(a) != c || l.leave(a) != nil {
+	if leave(a) != c.id || leave(a) != none {
 		t.Error("the next one is not the one behind, or is freed twice")
 	}
-	if l.leave(c) != nil || len(l) != 0 {
+	if leave(c) != none || len(l) != 0 {
 		t.Error("the lane is not empty")
 	}
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,20 +12,39 @@ import (
 	"sluice/schemas/records"
 )
 
-// maxLoaded is how many waiting executions of a flow keep their hook in
-// memory; the others are pointers, and read it again when their turn comes.
-const maxLoaded = 200
+const (
+	// backAhead is how many of a flow's queue are read back at once, and backEarly
+	// how far from its head one may be asleep.
+	backAhead = 256
+	backEarly = 128
+)
 
 // burst is how many executions of a flow one cycle lets begin.
 const burst = 256
 
 // flowQueue holds the executions of a flow that want to go on, so that a flow
-// never runs more than its share and a slow one delays no other.
+// never runs more than its share and a slow one delays no other. Those that wait
+// for long are at rest meanwhile.
 type flowQueue struct {
-	active  int          // executions with a step in flight, or about to be
-	begun   []*execution // they have begun before, and go first
-	waiting []*execution // in the order they came
-	reading bool         // hooks of its next ones are being read again
+	active  int   // executions with a step in flight, or about to be
+	begun   []ref // they have begun before, and go first
+	waiting []ref // in the order they came
+	reading bool  // hooks of its next ones are being read again
+}
+
+// ref names an execution, in memory or at rest.
+type ref struct {
+	p  *partition
+	id schemas.ExecutionID
+}
+
+func (s *session) queueOf(flow string) *flowQueue {
+	q := s.flows[flow]
+	if q == nil {
+		q = &flowQueue{}
+		s.flows[flow] = q
+	}
+	return q
 }
 
 // enqueue puts an execution that wants to go on at the end of its flow's queue.
@@ -32,39 +52,68 @@ func (s *session) enqueue(e *execution) {
 	if e.queued || e.active {
 		return
 	}
-	q := s.flows[e.x.FlowId]
-	if q == nil {
-		q = &flowQueue{}
-		s.flows[e.x.FlowId] = q
-	}
+	q := s.queueOf(e.x.FlowId)
 	e.queued = true
 	if e.x.Status != records.ExecutionStatus_EXECUTION_STATUS_WAITING {
-		q.begun = append(q.begun, e)
+		q.begun = append(q.begun, ref{e.partition, e.id})
 		return
 	}
-	q.waiting = append(q.waiting, e)
-	if len(q.waiting) > maxLoaded {
-		e.hook = nil
+	q.waiting = append(q.waiting, ref{e.partition, e.id})
+}
+
+// next takes the next execution that may go on out of a queue; nil: there is
+// none, or it is being read back. A paused flow begins nothing; what has begun
+// runs to its end.
+func (s *session) next(q *flowQueue, paused bool) *execution {
+	for {
+		list := &q.begun
+		if len(*list) == 0 {
+			if list = &q.waiting; paused || len(*list) == 0 {
+				return nil
+			}
+		}
+		head := (*list)[0]
+		e := head.p.executions[head.id]
+		if e == nil && s.readQueued(*list, 0) || e != nil && e.unread() {
+			return nil
+		}
+		(*list)[0] = ref{}
+		if *list = (*list)[1:]; len(*list) == 0 {
+			*list = nil
+		}
+		if e == nil {
+			continue // it has ended, or is another's
+		}
+		e.queued = false
+		if len(*list) > backEarly {
+			s.readQueued(*list, backEarly)
+		}
+		return e
 	}
 }
 
-// take is the next execution that may go on, or nil. A paused flow begins
-// nothing; what has begun runs to its end.
-func (q *flowQueue) take(paused bool) *execution {
-	list := &q.begun
-	if len(*list) == 0 {
-		if list = &q.waiting; paused || len(*list) == 0 {
+// readQueued reads back what stands in a queue, if that is at rest at some place
+// of it, which it reports.
+func (s *session) readQueued(list []ref, place int) bool {
+	atRest := func(q ref) *rest {
+		if s.partitions[q.p.number] != q.p {
 			return nil
 		}
+		return q.p.rests.find(q.id)
 	}
-	e := (*list)[0]
-	if e.unread() {
-		return nil
+	r := atRest(list[place])
+	if r == nil {
+		return false
 	}
-	(*list)[0] = nil
-	*list = (*list)[1:]
-	e.queued = false
-	return e
+	if r.flags&restLoading != 0 {
+		return true
+	}
+	for _, q := range list[:min(len(list), place+backAhead)] {
+		if r := atRest(q); r != nil {
+			s.load(q.p, r, true)
+		}
+	}
+	return true
 }
 
 // pump lets executions go on as far as the flow's share allows.
@@ -84,7 +133,7 @@ func (s *session) pump(flow string) {
 			return
 		}
 		mayBegin := entry.State != schemas.Paused && (len(q.waiting) == 0 || s.share.open(flow, time.Now()))
-		e := q.take(!mayBegin)
+		e := s.next(q, !mayBegin)
 		if e == nil {
 			break
 		}
@@ -119,7 +168,10 @@ func (s *session) unsettled(flow string) {
 	s.stale[flow] = true
 }
 
-func (s *session) owns(e *execution) bool { return s.partitions[e.partition.number] == e.partition }
+// owns reports whether an execution is this session's, as it is in memory.
+func (s *session) owns(e *execution) bool {
+	return !e.gone && s.partitions[e.partition.number] == e.partition
+}
 
 // goOn begins an execution, or the retries that are due in it.
 func (s *session) goOn(e *execution) {
@@ -254,7 +306,16 @@ func (t *timers) Pop() any {
 	return last
 }
 
-func (t *timers) add(at time.Time, e *execution, u unit) { heap.Push(t, timer{at, e, u}) }
+func (t *timers) add(at time.Time, e *execution, u unit) {
+	e.timers++
+	heap.Push(t, timer{at, e, u})
+}
+
+// keep drops the timers of executions that are not wanted.
+func (t *timers) keep(wanted func(*execution) bool) {
+	*t = slices.DeleteFunc(*t, func(one timer) bool { return !wanted(one.e) })
+	heap.Init(t)
+}
 
 func (t timers) next() (time.Time, bool) {
 	if len(t) == 0 {
@@ -266,6 +327,7 @@ func (t timers) next() (time.Time, bool) {
 func (t *timers) fire(now time.Time, fn func(e *execution, u unit, at time.Time)) {
 	for len(*t) > 0 && !(*t)[0].at.After(now) {
 		due := heap.Pop(t).(timer)
+		due.e.timers--
 		fn(due.e, due.unit, due.at)
 	}
 }

@@ -1,9 +1,12 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -13,6 +16,10 @@ import (
 	"sluice/schemas"
 	"sluice/schemas/records"
 )
+
+// manyOpen is how many executions a takeover reads before it is worth a pause
+// to give the memory of it back to the system: at a million it is some 0.2 s.
+const manyOpen = 50_000
 
 // assigned takes partitions over: it reads what is open there, and goes on
 // with it. franz-go calls it, and the two below, while the loop waits for
@@ -32,9 +39,13 @@ func (s *session) assigned(ctx context.Context, _ *kgo.Client, assigned map[stri
 			s.results.poke()
 			return
 		}
-		open += len(p.executions)
+		open += p.rests.len()
 	}
 	s.pumpAll()
+	s.readRests()
+	if open > manyOpen {
+		debug.FreeOSMemory() // what reading them took is several times what they take
+	}
 	s.log.Info("partitions assigned", "partitions", assigned[s.opts.topic()], "open", open, "took", time.Since(began))
 	s.results.poke()
 }
@@ -59,7 +70,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 	if p.position, err = s.committedOffset(ctx, number); err != nil {
 		return nil, err
 	}
-	snapshots, gone, err := s.readState(ctx, number)
+	arrivals, err := s.readState(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,62 +80,95 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 		}
 	}
 	s.partitions[number] = p
-	for _, x := range snapshots {
-		e := &execution{
-			id: schemas.ExecutionIDFromBytes(x.Id), partition: p, x: x,
-			busy: map[unit]context.CancelFunc{}, stored: true,
-		}
-		p.executions[e.id] = e
-		s.metrics.open.Inc()
-		if gone[e.id] {
-			s.cancel(e, time.Now())
-			continue
-		}
-		if p.lanes.join(e) {
-			s.recover(e)
-		}
-	}
+	s.metrics.open.Add(float64(p.rests.len()))
+	s.arrive(p, arrivals)
 	return p, nil
 }
 
-// readState reads the snapshots of a partition, in the order of their hooks. Of
-// those that are gone, because their keys were deleted, there is nothing but how
-// they stood.
-func (s *session) readState(ctx context.Context, number int32) (snapshots []*records.Execution, gone map[schemas.ExecutionID]bool, err error) {
+// arrival is an execution that a takeover has more to do for than to note when
+// it wakes up.
+type arrival struct {
+	id   schemas.ExecutionID
+	hook int64 // offset
+	lane laneKey
+	idle bool // it waits for a time, a callback or a person
+	gone bool // its key was deleted: there is nothing of it but how it stood
+}
+
+// readState notes what is open in a partition, each in its compact form: a
+// partition may hold a million.
+func (s *session) readState(ctx context.Context, p *partition) (map[schemas.ExecutionID]arrival, error) {
 	topic := s.opts.Topics.State()
-	end, err := schemas.PartitionEnd(ctx, s.reader, topic, number)
+	end, err := schemas.PartitionEnd(ctx, s.places, topic, p.number)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	latest := map[schemas.ExecutionID][]byte{}
-	err = schemas.ReadPartition(ctx, s.reader, topic, number, 0, end, func(r *kgo.Record) bool {
+	arrivals, wakes := map[schemas.ExecutionID]arrival{}, false
+	var bad error
+	err = schemas.ReadPartition(ctx, s.places, topic, p.number, 0, end, func(r *kgo.Record) bool {
 		id := schemas.ExecutionIDFromBytes(r.Key)
 		if r.Value == nil {
-			delete(latest, id)
+			p.rests.remove(id)
+			delete(arrivals, id)
+			return true
+		}
+		x, err := scanSnapshot(r.Value)
+		if err != nil {
+			bad = fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
+			return false
+		}
+		if string(x.lane) != s.opts.lane() {
+			return true // the other lane's
+		}
+		gone := false
+		if x.sealed {
+			whole, err := s.opts.Keys.OpenState(ctx, r.Value)
+			if gone = errors.Is(err, schemas.ErrErased); err != nil && !gone {
+				bad = fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
+				return false
+			}
+			x.orderKey, x.wakeAt = whole.OrderKey, whole.WakeAt
+		}
+		one := p.rests.put(id)
+		one.at, one.flow, one.flags, one.wake = r.Offset, s.flowNumber(string(x.flow)), 0, max(x.wakeAt, 0)
+		wakes = wakes || one.wake > 0
+		begun := x.status != records.ExecutionStatus_EXECUTION_STATUS_WAITING
+		if begun {
+			one.flags |= restBegun
+		}
+		if idle := begun && x.wakeAt != 0; !idle || gone || len(x.orderKey) > 0 {
+			lane, _ := laneOf(x.orderKey)
+			arrivals[id] = arrival{id, x.hook, lane, idle, gone}
 		} else {
-			latest[id] = r.Value
+			delete(arrivals, id)
 		}
 		return true
 	})
-	if err != nil {
-		return nil, nil, err
+	if err = errors.Join(bad, err); err != nil {
+		return nil, err
 	}
-	snapshots, gone = make([]*records.Execution, 0, len(latest)), map[schemas.ExecutionID]bool{}
-	for id, value := range latest {
-		x, err := s.opts.Keys.OpenState(ctx, value)
-		if err != nil && !errors.Is(err, schemas.ErrErased) {
-			return nil, nil, fmt.Errorf("reading the snapshot of execution %s: %w", id, err)
-		}
-		if x.Hook.GetTopic() != s.opts.lane() {
-			continue // the other lane's
-		}
-		if err != nil {
-			gone[id] = true
-		}
-		snapshots = append(snapshots, x)
+	if wakes {
+		p.rests.heapify()
 	}
-	sortByHook(snapshots)
-	return snapshots, gone, nil
+	p.stateEnd = end
+	return arrivals, nil
+}
+
+// arrive queues what waits for a place, in the order of the hooks, and has what
+// was in flight read back.
+func (s *session) arrive(p *partition, arrivals map[schemas.ExecutionID]arrival) {
+	list := slices.SortedFunc(maps.Values(arrivals), func(a, b arrival) int { return cmp.Compare(a.hook, b.hook) })
+	for _, a := range list {
+		if a.gone {
+			s.load(p, p.rests.find(a.id), false) // it is cancelled then
+			continue
+		}
+		if first := p.lanes.join(a.lane[:], a.id); !first || a.idle {
+			continue
+		}
+		r := p.rests.find(a.id)
+		s.proceedTo(ref{p, a.id}, s.sleep.names[r.flow])
+	}
 }
 
 // recover goes on with an execution that another session left open: waiting
@@ -134,7 +178,6 @@ func (s *session) recover(e *execution) {
 	if e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_RUNNING {
 		if err := s.prepare(e); err == nil {
 			s.settleIntents(e)
-			parked := true
 			e.units(func(u unit, state *records.StepState) {
 				switch state.Status {
 				case records.StepStatus_STEP_STATUS_RETRYING, records.StepStatus_STEP_STATUS_WAITING:
@@ -143,14 +186,8 @@ func (s *session) recover(e *execution) {
 					}
 				}
 			})
-			d := decide(e.plan.graph, e.x, func(int) bool { return false })
-			for _, i := range d.each {
-				if len(e.startable(i)) > 0 {
-					parked = false
-				}
-			}
 			e.outputs = nil
-			if parked && len(d.run) == 0 && len(d.skip) == 0 && d.end == nil {
+			if s.parked(e) {
 				return // it waits for a timer, a callback or a person
 			}
 		}
@@ -276,6 +313,8 @@ func (s *session) drop(numbers []int32) {
 			continue
 		}
 		delete(s.partitions, n)
+		s.fetchAgain(p)
+		s.metrics.open.Sub(float64(p.rests.len()))
 		for _, e := range p.executions {
 			for _, cancel := range e.busy {
 				cancel()
@@ -296,7 +335,24 @@ func (s *session) drop(numbers []int32) {
 	}
 	clear(s.touched[len(kept):])
 	s.touched = kept
+	s.sleep.drowsy, s.sleep.bytes = stillOwned(s, s.sleep.drowsy)
+	for _, q := range s.flows {
+		elsewhere := func(r ref) bool { return s.partitions[r.p.number] != r.p }
+		q.begun, q.waiting = slices.DeleteFunc(q.begun, elsewhere), slices.DeleteFunc(q.waiting, elsewhere)
+	}
+	s.timers.keep(s.owns)
+	s.sleep.stale = 0
 	notOwned := func(r *kgo.Record) bool { return s.partitions[r.Partition] == nil }
 	s.dead = slices.DeleteFunc(s.dead, notOwned)
 	s.marks = slices.DeleteFunc(s.marks, notOwned)
+}
+
+// stillOwned are those of the drowsy that are left, and what they weigh.
+func stillOwned(s *session, drowsy []*execution) (kept []*execution, bytes int) {
+	for _, e := range drowsy {
+		if s.owns(e) {
+			kept, bytes = append(kept, e), bytes+e.weight
+		}
+	}
+	return kept, bytes
 }

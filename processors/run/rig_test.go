@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -37,11 +38,15 @@ type rig struct {
 
 	mu    sync.Mutex
 	calls []connectors.Call
-	do    func(ctx context.Context, call connectors.Call) (connectors.Result, error)
-	keys  *schemas.Keys // nil: no flow is erasable
+	// asleep: what rests is put to sleep at once, and read back each time.
+	asleep bool
+	do     func(ctx context.Context, call connectors.Call) (connectors.Result, error)
+	keys   *schemas.Keys // nil: no flow is erasable
 }
 
 const rigPartitions = 3
+
+var allAsleep = flag.Bool("asleep", false, "in all tests, put what rests to sleep at once")
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
@@ -102,7 +107,12 @@ func (r *rig) options(instance string) Options {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	restBytes := 0
+	if r.asleep || *allAsleep {
+		restBytes = 1
+	}
 	return Options{
+		restBytes: restBytes,
 		Callbacks: &Callbacks{Tokens: tokens, Base: "https://hooks.example.com"},
 		Kafka:     r.kafka, Topics: schemas.DefaultTopics, Instance: instance, Catalog: r.catalog,
 		Components: r.set, Mapping: mapping.New(mapping.Limits{}), Logger: log, DrainTimeout: time.Second, Keys: r.keys,
@@ -149,6 +159,7 @@ func (r *rig) startToKill(instance string) (kill func()) {
 		s.jobs.Wait()
 		s.workers.end()
 		s.reader.Close()
+		s.places.Close()
 	}
 }
 

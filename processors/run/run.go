@@ -77,6 +77,9 @@ type Options struct {
 	DrainTimeout time.Duration
 
 	store *store // Blobs, for all sessions
+	// restBytes is what executions at rest may take of memory before the oldest
+	// of them are put into their compact form.
+	restBytes int
 }
 
 const (
@@ -102,6 +105,7 @@ func New(opts Options) *Runner {
 func (o Options) withDefaults() Options {
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
+	o.restBytes = cmp.Or(o.restBytes, defaultRestBytes)
 	o.store = newStore(o.Blobs)
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()

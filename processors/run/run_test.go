@@ -330,7 +330,7 @@ func TestAPausedFlowHoldsItsHooksAndRunsThemWhenResumed(t *testing.T) {
 	r.publish("pets", twoSteps)
 	r.catalog.change(schemas.Change{Type: schemas.FlowPaused, Flow: "pets"})
 	stop := r.start("a")
-	const hooks = maxLoaded + 50 // more than stay in memory
+	const hooks = backAhead + 50 // more than are read back at once
 	for i := range hooks {
 		r.send("pets", fmt.Sprintf(`{"n":%d}`, i))
 	}

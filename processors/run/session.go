@@ -36,7 +36,10 @@ type session struct {
 	client  *kgo.Client
 	// reader reads places of the log: on the consumer's own connection such a
 	// request would wait until the long poll before it is answered.
-	reader          *kgo.Client
+	reader *kgo.Client
+	// places reads snapshots of what was at rest, which hooks being read again
+	// must not hold up.
+	places          *kgo.Client
 	group           string
 	transactionalID string
 	instance        string
@@ -63,6 +66,7 @@ type session struct {
 	notBefore  time.Time       // when to try again after an abort
 	stale      map[string]bool // flows with a place given back
 	share      *share          // of the lane of replays; nil in the live one
+	sleep      sleepers
 
 	deliveryIDs map[string]*mapping.Expression // of schemas.DeliveryID, by their text
 
@@ -84,18 +88,26 @@ type partition struct {
 	number     int32
 	position   int64 // of the next hook to be polled
 	executions map[schemas.ExecutionID]*execution
+	rests      rests // open as well
 	deliveries *deliveries
 	lanes      lanes
-	leaving    bool // it is being handed over: nothing begins any more
+	// inbox are polled records that wait until the execution that the first one
+	// is for has been read back.
+	inbox    []*kgo.Record
+	paused   bool  // nothing more is fetched until the inbox is empty
+	stateEnd int64 // after the last snapshot that this session wrote
+	leaving  bool  // it is being handed over: nothing begins any more
 }
 
 // results is where jobs leave what they came to, and what wakes the loop.
 type results struct {
-	mu   sync.Mutex
-	list []result
-	wake context.CancelFunc // ends the poll that the loop is in, or nil
-	bell chan struct{}      // for a drain, which does not poll
-	over bool               // the transaction under way is
+	mu    sync.Mutex
+	list  []result
+	back  []readBack
+	reads int                // that ended, of which back is
+	wake  context.CancelFunc // ends the poll that the loop is in, or nil
+	bell  chan struct{}      // for a drain, which does not poll
+	over  bool               // the transaction under way is
 }
 
 func (r *results) put(v result) {
@@ -150,7 +162,7 @@ func (r *results) arm(wake context.CancelFunc) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wake = wake
-	return len(r.list) == 0 && !r.over
+	return len(r.list) == 0 && len(r.back) == 0 && !r.over
 }
 
 func newSession(opts Options, m *metrics) (*session, error) {
@@ -172,6 +184,10 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		return nil, fmt.Errorf("configuring the runner's client: %w", err)
 	}
 	s.reader = reader
+	if s.places, err = kgo.NewClient(opts.Kafka...); err != nil {
+		reader.Close()
+		return nil, fmt.Errorf("configuring the runner's client: %w", err)
+	}
 	// Partitions may be assigned before NewClient has returned: that waits.
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,6 +215,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		kgo.MaxBufferedRecords(1<<20), // a transaction's records are counted before they are produced
 	)...)
 	if err != nil {
+		s.places.Close()
 		reader.Close()
 		return nil, fmt.Errorf("configuring the runner's client: %w", err)
 	}
@@ -213,6 +230,7 @@ func (s *session) close() {
 	s.jobs.Wait()
 	s.workers.end()
 	s.reader.Close()
+	s.places.Close()
 }
 
 // run is the one loop: poll what is there, run it, commit. A transaction runs
@@ -254,7 +272,7 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	wait := s.results.arm(cancel)
 	defer s.results.arm(nil)
 	s.mu.Lock()
-	until, hasTimer := s.timers.next()
+	until, hasTimer := s.nextTimer()
 	if at, held := s.share.opens(); held && (!hasTimer || at.Before(until)) {
 		until, hasTimer = at, true
 	}
@@ -301,9 +319,12 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	if failed != nil {
 		return failed
 	}
+	if failed = s.awake(ctx); failed != nil {
+		return failed
+	}
 	fetches.EachRecord(func(r *kgo.Record) {
 		if failed == nil {
-			failed = s.take(ctx, r)
+			failed = s.receive(ctx, r)
 		}
 	})
 	if failed != nil {
@@ -319,11 +340,14 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	}
 	now := time.Now()
 	s.timers.fire(now, s.wake)
+	s.wakeRests(now)
 	s.sweep(now)
 	for _, flow := range s.share.release(now) {
 		s.pump(flow)
 	}
 	s.pumpAll()
+	s.tireWoken()
+	s.readRests()
 	return s.commit(ctx, now)
 }
 
@@ -333,9 +357,15 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 	if p == nil || r.Offset < p.position {
 		return fmt.Errorf("polled %s/%d at offset %d, which this runner does not own", r.Topic, r.Partition, r.Offset)
 	}
-	p.position, s.moved = r.Offset+1, true
 	hook, err := s.parse(ctx, r)
 	erased := errors.Is(err, schemas.ErrErased)
+	if (err == nil || erased) && hook.Kind != schemas.KindHook {
+		if at := p.rests.find(hook.ID); at != nil {
+			s.load(p, at, false)
+			return errAtRest
+		}
+	}
+	p.position, s.moved = r.Offset+1, true
 	if err != nil && !erased {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -364,11 +394,11 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		s.refuseCaller(hook)
 		return nil
 	}
-	if p.executions[hook.ID] != nil {
+	if p.executions[hook.ID] != nil || p.rests.find(hook.ID) != nil {
 		return nil // the edge's producer repeated itself
 	}
 	e := &execution{
-		id: hook.ID, partition: p, hook: &loadedHook{Hook: hook}, busy: map[unit]context.CancelFunc{},
+		id: hook.ID, partition: p, at: -1, hook: &loadedHook{Hook: hook}, busy: map[unit]context.CancelFunc{},
 		x: &records.Execution{
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
 			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
@@ -398,7 +428,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		return nil
 	}
 	e.x.OrderKey, e.x.OrderName = s.orderKey(ctx, whole)
-	if p.lanes.join(e) {
+	if p.lanes.join(e.x.OrderKey, e.id) {
 		s.enqueue(e)
 		s.pump(e.x.FlowId)
 	}

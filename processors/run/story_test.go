@@ -55,14 +55,15 @@ func TestStories(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("want stories in testdata", err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+	tell := func(name, file string, asleep bool) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			archive, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
 			s := &storyTeller{rig: newRig(t), sorted: strings.Contains(string(archive.Comment), "sorted")}
+			s.asleep = asleep
 			have := s.tell(archive)
 			for i := range archive.Files {
 				if f := &archive.Files[i]; f.Name == "expect" {
@@ -79,6 +80,13 @@ func TestStories(t *testing.T) {
 				}
 			}
 		})
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		tell(name, file, false)
+		if !*updateStories {
+			tell(name+", asleep", file, true) // the same, where what rests is read back each time
+		}
 	}
 }
 

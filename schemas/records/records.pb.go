@@ -1391,6 +1391,10 @@ type Execution struct {
 	// The execution and step that called this flow and wait for its end
 	// (schemas.Parent), or empty.
 	Parent string `protobuf:"bytes,44,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Of a running execution of which nothing was in flight when this was written:
+	// when it goes on by itself, Unix nanoseconds; -1: never, it waits for somebody.
+	// 0: it was not at rest, and whoever takes it over looks at the whole of it.
+	WakeAt int64 `protobuf:"varint,200,opt,name=wake_at,json=wakeAt,proto3" json:"wake_at,omitempty"`
 	// The key that what the execution writes is sealed with (schemas.Keys), and
 	// in the topic the whole snapshot, sealed; both empty: it is not.
 	Key           string `protobuf:"bytes,240,opt,name=key,proto3" json:"key,omitempty"`
@@ -1576,6 +1580,13 @@ func (x *Execution) GetParent() string {
 	return ""
 }
 
+func (x *Execution) GetWakeAt() int64 {
+	if x != nil {
+		return x.WakeAt
+	}
+	return 0
+}
+
 func (x *Execution) GetKey() string {
 	if x != nil {
 		return x.Key
@@ -1751,7 +1762,7 @@ const file_records_proto_rawDesc = "" +
 	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\x1a0\n" +
 	"\x06Header\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xd2\a\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xec\a\n" +
 	"\tExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12\x18\n" +
@@ -1777,7 +1788,8 @@ const file_records_proto_rawDesc = "" +
 	"\n" +
 	"order_name\x18* \x01(\tR\torderName\x12\x14\n" +
 	"\x05given\x18+ \x01(\fR\x05given\x12\x16\n" +
-	"\x06parent\x18, \x01(\tR\x06parent\x12\x11\n" +
+	"\x06parent\x18, \x01(\tR\x06parent\x12\x18\n" +
+	"\awake_at\x18\xc8\x01 \x01(\x03R\x06wakeAt\x12\x11\n" +
 	"\x03key\x18\xf0\x01 \x01(\tR\x03key\x12\x17\n" +
 	"\x06sealed\x18\xf1\x01 \x01(\fR\x06sealed\x1aV\n" +
 	"\n" +
