@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KAFKA_JARS := deploy/local/.kafka
 LIBCHDB = $(firstword $(wildcard deploy/local/node_modules/@chdb/lib-*/libchdb.so))
 
-PAGES := $(shell find console/src console/public console/index.html console/vite.config.ts -type f 2>/dev/null)
+PAGES := $(shell find console/src console/public schemas/flow.schema.json console/index.html console/vite.config.ts -type f 2>/dev/null)
 
 .PHONY: help build console run test check fuzz bench soak faults engines engines-down engines-fetch openapi-fetch generate tools clean need-go need-node need-java need-gcc need-browser
 

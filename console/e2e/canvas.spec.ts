@@ -90,3 +90,48 @@ test('at 360 pixels one sees the graph, and a step in its place', async ({ page,
   await page.getByRole('button', { name: 'Close the step' }).click()
   await expect(node(page, 'Read the pet')).toBeFocused()
 })
+
+test('a router’s condition, a retry policy and the trigger’s settings are set, and what is wrong is marked', async ({ page, sluice }) => {
+  const id = await opened(page, sluice, { ...branching, steps: branching.steps.slice(0, 1) })
+  await page.getByRole('button', { name: 'Add a step after Read the pet' }).click()
+  await page.getByRole('button', { name: 'Choose Router' }).click()
+  await expect(node(page, 'Branch')).toContainText('When should be an expression')
+  await page.getByRole('textbox', { name: 'When' }).fill('steps.pet.name = "Gromit"')
+  await expect(page.getByText('when steps.pet.name = "Gromit"', { exact: true })).toBeVisible()
+  await page.getByLabel('Timeout').fill('soon')
+  await expect(page.getByText('Timeout should be a duration').last()).toBeVisible()
+  await expect(node(page, 'Branch')).toContainText('Timeout should be a duration')
+  await picture(page, 'settings')
+  await accessible(page, 'a step’s settings')
+  await page.getByLabel('Timeout').fill('10s')
+  await page.getByLabel('Attempts').fill('5')
+  await page.getByRole('button', { name: '429' }).click()
+  await page.getByRole('button', { name: '5xx' }).click()
+  await page.getByLabel('On unknown outcome').selectOption('hold')
+  await expect
+    .poll(async () => (await stepsOf(sluice, id)).at(1))
+    .toMatchObject({
+      id: 'branch',
+      when: '=steps.pet.name = "Gromit"',
+      timeout: '10s',
+      retry: { attempts: 5, on: [429, '5xx'] },
+      onUnknown: 'hold',
+    })
+  await node(page, 'Webhook').click()
+  await page.getByRole('button', { name: 'Settings', exact: true }).click()
+  await page.getByRole('button', { name: 'PUT' }).click()
+  await page.getByRole('button', { name: 'One by one' }).click()
+  await page.getByLabel('Rate').fill('100/s')
+  await page.getByRole('button', { name: 'By the provider’s ID' }).click()
+  await page.getByLabel('When', { exact: true }).selectOption('finished')
+  await picture(page, 'trigger-settings')
+  await accessible(page, 'the trigger’s settings')
+  await expect
+    .poll(async () => (await sluice.api<{ draft: object }>('GET', `/flows/${id}`)).draft)
+    .toMatchObject({
+      order: 'flow',
+      rate: '100/s',
+      dedupe: { window: '24h' },
+      trigger: { methods: ['PUT'], respond: { when: 'finished' } },
+    })
+})

@@ -85,7 +85,7 @@ export function DesignerBar({ ready }: { ready: boolean }) {
           </span>
         )}
         <span role="status" className={`mr-auto hidden truncate text-xs md:inline ${saving.is === 'refused' ? 'text-bad' : 'text-ink-3'}`}>
-          {said[saving.is]}
+          {saving.is === 'dirty' && wrong.some(w => w.setting !== undefined) ? 'Kept here until its settings are right' : said[saving.is]}
         </span>
         <span className="ml-auto flex shrink-0 items-center gap-1.5">
           <span className="hidden items-center sm:flex">

@@ -133,7 +133,7 @@ const StepFace = memo(function StepFace({ id, data: d }: NodeProps<StepNode>) {
         </button>
       )}
       <div
-        className={`-top-9 absolute right-0 gap-0.5 rounded-lg border border-line bg-raised p-0.5 shadow-pop group-hover/node:flex ${d.chosen ? 'flex' : 'hidden'}`}
+        className={`-top-10 absolute right-0 gap-0.5 rounded-lg border border-line bg-raised p-0.5 shadow-pop group-hover/node:flex ${d.chosen ? 'flex' : 'hidden'}`}
       >
         <Tool label={`Add a branch after ${d.title}`} onClick={() => act.add({ after: id, branch: true })}>
           <GitFork aria-hidden className="size-3.5 rotate-180" />

@@ -3,8 +3,9 @@ import { Merge, Plus, X } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { useCommands } from '../app/commands.ts'
 import { useDark } from '../app/theme.ts'
-import { duplicateStep, freshID, removeEdge, removeStep, setAfter, setAt as setField } from '../flow/edit.ts'
+import { addRouter, duplicateStep, freshID, type Place, removeEdge, removeStep, setAfter, setAt as setField } from '../flow/edit.ts'
 import { leaves, parents, TRIGGER } from '../flow/graph.ts'
+import { within } from '../flow/paths.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Loading } from '../ui/page.tsx'
 import { tell } from '../ui/toast.tsx'
@@ -128,6 +129,20 @@ export function Canvas() {
     draft.reopen(id)
     actions.open(id)
   }
+  const route = (where: Place) => {
+    const [one, other] = ['branch', 'otherwise'].map(wish => freshID(doc, wish)) as [string, string]
+    const input = where.after === TRIGGER ? '=body' : `=${within('steps', where.after)}`
+    draft.edit(
+      'Add router',
+      addRouter(
+        { id: one, uses: 'mapper/map', name: 'Branch', when: '=', input },
+        { id: other, uses: 'mapper/map', name: 'Otherwise', otherwise: true, input },
+        where,
+      ),
+    )
+    draft.reopen(one)
+    actions.open(one)
+  }
   const known = at === TRIGGER || doc.steps.some(s => s.id === at)
   const ends = leaves(doc)
   const addHere = () => actions.add({ after: known ? at : (ends[0] ?? TRIGGER) })
@@ -185,7 +200,10 @@ export function Canvas() {
                 </IconButton>
               </header>
               <div className="min-h-0 flex-1 overflow-y-auto p-5">
-                <Chooser onChoose={hit => insert(hit, side.where)} />
+                <Chooser
+                  onChoose={hit => insert(hit, side.where)}
+                  onRouter={'join' in side.where ? undefined : () => route(side.where as Place)}
+                />
               </div>
             </>
           ) : !connectors ? (

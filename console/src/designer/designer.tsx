@@ -11,6 +11,7 @@ import { findComponent, useConnectors } from './components.ts'
 import { Draft } from './draft.ts'
 import { DraftNotice } from './notice.tsx'
 import { OpenedContext } from './open.ts'
+import { flowSchema, settingsFit } from './schema.ts'
 
 /** Opens a flow's draft for the tabs within: canvas, YAML, versions. */
 export function Designer() {
@@ -55,6 +56,7 @@ export function Designer() {
 }
 
 function Open({ draft }: { draft: Draft }) {
+  draft.fit = settingsFit
   const { history } = useSyncExternalStore(draft.subscribe, draft.get)
   const doc = history.doc
   const connectors = useConnectors().data
@@ -69,6 +71,7 @@ function Open({ draft }: { draft: Draft }) {
               return c && { title: c.title, trigger: c.trigger, needsCredential: c.needsCredential, input: c.input ?? {} }
             },
             credential: c => credentials.find(x => x.id === c)?.uses,
+            flow: flowSchema,
           }),
     [doc, connectors, credentials],
   )
@@ -78,10 +81,14 @@ function Open({ draft }: { draft: Draft }) {
   useShortcut('mod+z', draft.undo, { label: 'Undo' })
   useShortcut('mod+y', draft.redo, { label: 'Redo' })
   useShortcut('mod+shift+z', draft.redo)
-  useShortcut('mod+s', () => void draft.save().then(() => draft.get().saving.is === 'saved' && tell('Saved')), {
-    label: 'Save now',
-    typing: true,
-  })
+  useShortcut(
+    'mod+s',
+    () => void draft.save().then(() => tell(draft.get().saving.is === 'saved' ? 'Saved' : 'Not saved yet: see what is marked')),
+    {
+      label: 'Save now',
+      typing: true,
+    },
+  )
   const opened = useMemo(() => ({ draft, connectors, wrong }), [draft, connectors, wrong])
   return (
     <OpenedContext value={opened}>

@@ -173,10 +173,14 @@ export class Draft {
     if (!this.closed) this.timer = setTimeout(() => void this.save(), ms)
   }
 
+  /** Whether the server can take a document. What it cannot, such as a setting that is half written, is kept here until it can. */
+  fit: (doc: FlowDocument) => boolean = () => true
+
   /** Sends what is not sent yet. It returns when the server has everything, or cannot take it. */
   async save(): Promise<void> {
     clearTimeout(this.timer)
     while (this.running) await this.running
+    if (!this.fit(this.doc)) return
     if (this.state.saving.is === 'conflict' || (this.state.flow && same(this.doc, this.base))) {
       if (this.state.saving.is === 'dirty') this.set({ saving: { is: 'saved' } })
       return

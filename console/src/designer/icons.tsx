@@ -7,6 +7,7 @@ import {
   CreditCard,
   Database,
   Filter,
+  GitFork,
   GitPullRequest,
   Globe,
   Hash,
@@ -34,6 +35,8 @@ const Cross: Icon = p => (
   </svg>
 )
 
+const Fork: Icon = p => <GitFork {...p} className={`rotate-180 ${p.className ?? ''}`} />
+
 // A face is an icon and a hue (0–360); by component where those of a connector differ in what they are.
 const faces: Record<string, [Icon, number]> = {
   webhook: [Webhook, 200],
@@ -43,6 +46,7 @@ const faces: Record<string, [Icon, number]> = {
   schedule: [CalendarClock, 265],
   http: [Globe, 225],
   mapper: [Shuffle, 165],
+  router: [Fork, 320],
   code: [Braces, 80],
   flow: [Workflow, 295],
   'flow/delay': [Hourglass, 295],

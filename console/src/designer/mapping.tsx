@@ -56,7 +56,7 @@ export function Mapping({
     }),
   ]
   const input = typeof step.input === 'object' ? step.input : {}
-  const mine = wrong.filter(w => w.at === step.id && w.field !== 'credential')
+  const mine = wrong.filter(w => w.at === step.id && w.field !== 'credential' && w.setting === undefined)
   return (
     <>
       {fields.length > 0 && (

@@ -17,14 +17,16 @@ import type { Draft } from './draft.ts'
 import { ComponentIcon } from './icons.tsx'
 import { Mapping } from './mapping.tsx'
 import { TriggerSample } from './sample.tsx'
+import { StepSettings, TriggerInput, TriggerSettings } from './settings.tsx'
 
-type Stage = 'credential' | 'input' | 'sample' | 'summary'
+type Stage = 'credential' | 'input' | 'sample' | 'summary' | 'settings'
 
 const names: Record<Stage, string> = {
   credential: 'Credential',
   input: 'Mapping',
   sample: 'Sample',
   summary: 'Summary',
+  settings: 'Settings',
 }
 
 /** Sets a step up: credential, mapping, sample, summary. */
@@ -42,10 +44,14 @@ export function StepPanel(p: {
   const step: Step = trigger ? { ...doc.trigger, id: TRIGGER } : doc.steps.find(s => s.id === at)!
   const connector = connectors.find(c => c.name === connectorOf(step.uses))
   const component = findComponent(connectors, step.uses)
+  const webhook = step.uses === 'webhook/receive'
+  // Settings are no stage on the way: whoever needs them goes there.
   const stages = (['credential', 'input', 'sample', 'summary'] as Stage[]).filter(
-    s => !(s === 'input' && trigger) && !(s === 'credential' && !connector?.credentials.length),
+    s => !(s === 'input' && webhook) && !(s === 'credential' && !connector?.credentials.length),
   )
-  const [stage, setStage] = useState<Stage>(() => (draft.get().open.includes(at) ? stages[0]! : 'summary'))
+  const [stage, setStage] = useState<Stage>(() =>
+    !draft.get().open.includes(at) ? 'summary' : step.when === '=' ? 'settings' : stages[0]!,
+  )
   const go = (to: Stage) => {
     if (to === 'summary') draft.finish(at)
     setStage(to)
@@ -53,7 +59,9 @@ export function StepPanel(p: {
   const next = () => go(stages[stages.indexOf(stage) + 1] ?? 'summary')
   const mine = wrong.filter(w => w.at === at)
   const faulty = (s: Stage) =>
-    s === 'credential' ? mine.some(w => w.field === 'credential') : s === 'input' && mine.some(w => w.field !== 'credential')
+    mine.some(w =>
+      s === 'settings' ? w.setting !== undefined : w.setting === undefined && s === (w.field === 'credential' ? 'credential' : 'input'),
+    )
 
   // Each stage begins at its first control.
   const body = useRef<HTMLDivElement>(null)
@@ -88,7 +96,7 @@ export function StepPanel(p: {
         </IconButton>
       </header>
       <nav aria-label="Stages" className="flex shrink-0 gap-1 overflow-x-auto border-b border-line px-4">
-        {stages.map(s => (
+        {[...stages, 'settings' as const].map(s => (
           <button
             key={s}
             type="button"
@@ -96,7 +104,7 @@ export function StepPanel(p: {
             onClick={() => go(s)}
             className={`-mb-px flex h-10 shrink-0 items-center gap-1.5 border-b-2 px-2 ${s === stage ? 'border-accent font-medium text-accent-ink' : 'border-transparent text-ink-2 hover:text-ink'}`}
           >
-            {names[s]}
+            {s === 'input' && trigger ? 'Trigger' : names[s]}
             {faulty(s) && <span aria-hidden className="size-1.5 rounded-full bg-bad" />}
             {faulty(s) && <span className="sr-only">, not right yet</span>}
           </button>
@@ -106,7 +114,17 @@ export function StepPanel(p: {
         {stage === 'credential' && (
           <CredentialStage draft={draft} step={step} connector={connector} needed={component?.needsCredential ?? false} next={next} />
         )}
-        {stage === 'input' && (
+        {stage === 'input' && trigger && (
+          <>
+            <TriggerInput draft={draft} wrong={wrong} connectors={connectors} />
+            <div>
+              <Button look="primary" disabled={mine.some(w => w.field !== undefined)} onClick={next}>
+                Continue
+              </Button>
+            </div>
+          </>
+        )}
+        {stage === 'input' && !trigger && (
           <>
             <ActionSelect draft={draft} step={step} connector={connector} />
             <Mapping draft={draft} step={step} connectors={connectors} wrong={wrong} next={next} />
@@ -117,6 +135,12 @@ export function StepPanel(p: {
             <TriggerSample draft={draft} sample={step.sample} next={next} />
           ) : (
             <Retrieve draft={draft} step={step} effect={component?.effect} next={next} />
+          ))}
+        {stage === 'settings' &&
+          (trigger ? (
+            <TriggerSettings draft={draft} wrong={wrong} connectors={connectors} />
+          ) : (
+            <StepSettings draft={draft} step={step} wrong={wrong} connectors={connectors} />
           ))}
         {stage === 'summary' && (
           <>

@@ -1,5 +1,5 @@
 import type { FlowDocument, Step, Trigger } from './document.ts'
-import { type Json, same } from './exact.ts'
+import { Exact, type Json, same } from './exact.ts'
 import { children, parents, TRIGGER, withParents } from './graph.ts'
 
 // An edit is a pure function from document to document. What the history keeps
@@ -37,6 +37,32 @@ export const setStep =
 /** Sets a field of a step or, for TRIGGER, of the trigger. */
 export const setAt = (at: string, field: string, value: Json | undefined): Edit =>
   at === TRIGGER ? setTrigger(field, value) : setStep(at, field, value)
+
+/** The whole flow, among the places that setWithin knows. */
+export const FLOW = '/flow'
+
+/** A setting of a step, the trigger or the flow by its path, such as retry/attempts; undefined takes it away, and what is then empty too. */
+export const setWithin =
+  (at: string, path: string, value: Json | undefined): Edit =>
+  doc => {
+    const [first, ...rest] = path.split('/') as [string, ...string[]]
+    const owner = at === FLOW ? doc : at === TRIGGER ? doc.trigger : doc.steps.find(s => s.id === at)
+    const now = (owner as { [key: string]: Json | undefined } | undefined)?.[first]
+    const next = within(now, rest, value)
+    return at === FLOW ? setFlow(first, next)(doc) : setAt(at, first, next)(doc)
+  }
+
+function within(now: Json | undefined, path: string[], value: Json | undefined): Json | undefined {
+  const [first, ...rest] = path
+  if (first === undefined) return value
+  const { [first]: before, ...others } = isMap(now) ? now : {}
+  const inner = within(before, rest, value === '' ? undefined : value)
+  const out = inner === undefined ? others : isMap(now) ? { ...now, [first]: inner } : { [first]: inner }
+  return Object.keys(out).length === 0 ? undefined : out
+}
+
+const isMap = (v: Json | undefined): v is { [key: string]: Json } =>
+  v !== null && typeof v === 'object' && !Array.isArray(v) && !(v instanceof Exact)
 
 /** One field of a step's input; undefined takes it away. */
 export const setInput =

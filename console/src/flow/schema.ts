@@ -3,6 +3,8 @@ import { Exact, type Json } from './exact.ts'
 // As much of JSON Schema 2020-12 as a form needs.
 
 export interface Schema {
+  $ref?: string
+  $defs?: { [name: string]: Schema }
   type?: string | string[]
   title?: string
   description?: string
@@ -13,6 +15,12 @@ export interface Schema {
   format?: string
   pattern?: string
   minLength?: number
+  maxLength?: number
+  minItems?: number
+  maxItems?: number
+  additionalProperties?: boolean | Schema
+  /** What is wanted, in words. */
+  'x-want'?: string
   minimum?: number
   maximum?: number
   writeOnly?: boolean
