@@ -184,8 +184,8 @@ func (c *Console) saveAlert(ctx context.Context, id string, in *AlertRequest) (*
 		return nil, wrong("`sluice credentials` lists them", "there is no credential %q", d.Credential)
 	}
 	if d.Type == "email" {
-		if _, ok := c.opts.Components.Component("email/send"); !ok {
-			return nil, wrong("choose webhook or slack", "this version has no component that sends e-mail")
+		if known := c.opts.Control.Credential(d.Credential); known.Uses != "email" {
+			return nil, wrong("save one of the connector email: host, port, user and password of your mail server", "credential %q is of the connector %s, and sends no e-mail", d.Credential, known.Uses)
 		}
 	}
 	old := c.opts.Control.Alert(id)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/mail"
 	"regexp"
 	"slices"
 	"time"
@@ -100,8 +101,11 @@ type AlertDestination struct {
 	// URL is where a webhook goes, and Slack's incoming webhook; it may be a
 	// secret, and is shown without its path.
 	URL string `json:"url,omitempty"`
-	// To are the addresses of an e-mail; Credential its mail server.
+	// To are the addresses of an e-mail; Credential its mail server, of the
+	// connector email; From is whom it is from, else the server's user, where that
+	// is an address, or else the first of To.
 	To         []string `json:"to,omitempty"`
+	From       string   `json:"from,omitempty"`
 	Credential string   `json:"credential,omitempty"`
 }
 
@@ -119,8 +123,23 @@ func (r *AlertRule) Check() error {
 		return fmt.Errorf("destination.type %q: choose webhook, slack or email", d.Type)
 	case d.Type == "email" && len(d.To) == 0:
 		return errors.New("destination.to: name at least one address")
+	case d.Type == "email" && d.Credential == "":
+		return errors.New("destination.credential: name the credential of a mail server, of the connector email")
 	case d.Type != "email" && d.URL == "" && d.Credential == "":
 		return errors.New("destination.url: give the address that is told")
+	}
+	if d.Type != "email" {
+		return nil
+	}
+	for n, address := range d.To {
+		if _, err := mail.ParseAddress(address); err != nil {
+			return fmt.Errorf("destination.to[%d]: %q is no address: write gromit@example.com, or Gromit <gromit@example.com>", n, address)
+		}
+	}
+	if d.From != "" {
+		if _, err := mail.ParseAddress(d.From); err != nil {
+			return fmt.Errorf("destination.from: %q is no address: write shop@example.com, or Shop <shop@example.com>", d.From)
+		}
 	}
 	return nil
 }

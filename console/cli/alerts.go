@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,8 @@ var whenForm = regexp.MustCompile(`^\s*(>=|<=|!=|>|<|=)\s*(-?[0-9.eE+]+)\s*$`)
 
 func alertsCommand() *cobra.Command {
 	c := connected(&cobra.Command{Use: "alerts", Short: "List, save, acknowledge, resolve and delete alerts", Args: cobra.NoArgs,
-		Example: "  sluice alerts save many-failures --query failures --when '> 10' --webhook https://example.com/told --every 1m\n  sluice alerts acknowledge many-failures",
+		Example: "  sluice alerts save many-failures --query failures --when '> 10' --webhook https://example.com/told --every 1m\n" +
+			"  sluice alerts save many-failures --query failures --when '> 10' --email gromit@example.com --credential mail\n  sluice alerts acknowledge many-failures",
 	}, func(s *session, _ []string) error {
 		var list struct {
 			Items []console.AlertView `json:"items"`
@@ -46,6 +49,7 @@ func alertsCommand() *cobra.Command {
 	webhook := f.String("webhook", "", "tell this `URL`")
 	slack := f.String("slack", "", "tell Slack's incoming webhook at this `URL`")
 	f.StringSliceVar(&in.Destination.To, "email", nil, "tell this `ADDRESS`")
+	f.StringVar(&in.Destination.From, "from", "", "an e-mail is from this `ADDRESS` (default: the mail server's user)")
 	f.StringVar(&in.Destination.Credential, "credential", "", "with the credential of this `ID`")
 	f.StringVar(&in.Name, "name", "", "its `NAME`")
 	f.StringVar(&in.Note, "note", "", "a `TEXT` for whoever is told")
@@ -103,7 +107,7 @@ func (s *session) printAlert(raw []byte) error {
 	t.row("Alert", a.ID)
 	t.row("State", string(a.State))
 	t.row("Rule", fmt.Sprintf("%s %s %v, every %s", a.Query, a.When, a.Threshold, a.Every))
-	t.row("Tells", a.Destination.Type+" "+a.Destination.URL)
+	t.row("Tells", a.Destination.Type+" "+clean(cmp.Or(a.Destination.URL, strings.Join(a.Destination.To, ", "))))
 	if a.State != schemas.AlertIsOK && a.Value != nil {
 		t.row("Value", fmt.Sprint(*a.Value))
 	}

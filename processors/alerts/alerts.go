@@ -5,6 +5,7 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -243,7 +245,11 @@ func (e *Evaluator) notify(ctx context.Context, a *schemas.AlertEntry, now time.
 }
 
 func (e *Evaluator) send(ctx context.Context, a *schemas.AlertEntry) error {
-	uses, input := Notification(a, e.opts.Control.Secret(schemas.AlertSecret(a.ID))["url"])
+	server := ""
+	if a.Destination.Type == "email" {
+		server = e.opts.Control.Secret(a.Destination.Credential)["username"]
+	}
+	uses, input := Notification(a, e.opts.Control.Secret(schemas.AlertSecret(a.ID))["url"], server)
 	component, ok := e.opts.Components.Component(uses)
 	if !ok || component.Do == nil {
 		return fmt.Errorf("there is no component %s to tell by", uses)
@@ -264,8 +270,9 @@ func (e *Evaluator) send(ctx context.Context, a *schemas.AlertEntry) error {
 	return err
 }
 
-// Notification is the component that tells of an opening, and its input.
-func Notification(a *schemas.AlertEntry, url string) (uses string, input map[string]any) {
+// Notification is the component that tells of an opening, and its input. user is
+// who signs in to the mail server.
+func Notification(a *schemas.AlertEntry, url, user string) (uses string, input map[string]any) {
 	name := a.Name
 	if name == "" {
 		name = a.ID
@@ -273,7 +280,12 @@ func Notification(a *schemas.AlertEntry, url string) (uses string, input map[str
 	text := fmt.Sprintf("Alert %s: %s is %v (%s %v)", name, a.Query, a.Value, a.When, a.Threshold)
 	switch d := a.Destination; {
 	case d.Type == "email":
-		return "email/send", map[string]any{"to": d.To, "subject": text, "text": text + "\n\n" + a.Note}
+		from := cmp.Or(d.From, d.To[0])
+		if d.From == "" && strings.Contains(user, "@") {
+			from = user
+		}
+		return "email/send", map[string]any{"from": from, "to": d.To, "subject": text,
+			"text": fmt.Sprintf("%s\n\nIt opened at %s, opening number %d.\n\n%s", text, a.OpenedAt.UTC().Format(time.RFC3339), a.Opening, a.Note)}
 	case d.Type == "slack" && url == "":
 		return "slack/notify", map[string]any{"text": text}
 	case d.Type == "slack":

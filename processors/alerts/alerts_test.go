@@ -25,13 +25,19 @@ type memory struct {
 	offset  int64
 	before  func(*memory, schemas.Change)
 	url     string
+	secret  map[string]string // of every credential; nil: the url alone
 }
 
 func (m *memory) Alert(id string) *schemas.AlertEntry           { return m.catalog.Alert(id) }
 func (m *memory) Alerts() []*schemas.AlertEntry                 { return m.catalog.Alerts() }
 func (m *memory) SavedQuery(id string) *schemas.SavedQueryEntry { return m.catalog.SavedQuery(id) }
 func (m *memory) Credential(id string) *schemas.CredentialEntry { return m.catalog.Credential(id) }
-func (m *memory) Secret(string) map[string]string               { return map[string]string{"url": m.url} }
+func (m *memory) Secret(string) map[string]string {
+	if m.secret != nil {
+		return m.secret
+	}
+	return map[string]string{"url": m.url}
+}
 func (m *memory) Append(_ context.Context, ch schemas.Change) (int64, error) {
 	if f := m.before; f != nil {
 		m.before = nil
