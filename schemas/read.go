@@ -80,7 +80,7 @@ func (r *partitionReader) read(ctx context.Context, from, to int64, fn func(*kgo
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			// Retention, or somebody, took what was before; a broker need not say
 			// in this answer where the log starts now.
-			start, startErr := partitionStart(ctx, client, topic, partition)
+			start, startErr := partitionStart(ctx, r.client, topic, partition)
 			if startErr != nil {
 				return startErr
 			}
