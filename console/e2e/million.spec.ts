@@ -45,7 +45,7 @@ test('a filtered page of a run log of a million executions is there within 300 m
     for (let n = 0; n < 12; n++) {
       for (const [name, search, holds] of views(n)) {
         const ms = await shown(search, holds)
-        if (n > 0) (took[name] ??= []).push(ms) // the first answers warm the caches
+        if (n > 0) took[name] = [...(took[name] ?? []), ms] // the first answers warm the caches
       }
     }
     const p95 = (xs: number[]) => [...xs].sort((a, b) => a - b)[Math.ceil(xs.length * 0.95) - 1]!

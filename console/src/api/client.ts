@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch'
 import { parseJSON, printJSON } from '../flow/exact.ts'
+import { noAnswer } from './away.ts'
 import type { paths } from './schema.d.ts'
 
 // The one place that speaks HTTP. Types come from the binary's own OpenAPI
@@ -46,6 +47,7 @@ async function send(request: Request): Promise<Response> {
     answer = await fetch(request)
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e
+    noAnswer()
     throw new ApiError(0, away)
   }
   if (answer.ok) return answer

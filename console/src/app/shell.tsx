@@ -3,6 +3,7 @@ import { Menu as Burger, Moon, Search, Sun, X } from 'lucide-react'
 import { useEffect, useRef, useState } from 'react'
 import { IconButton } from '../ui/button.tsx'
 import { Toasts } from '../ui/toast.tsx'
+import { Away } from './away.tsx'
 import { Palette } from './palette.tsx'
 import { places } from './places.ts'
 import { Shortcuts, useShortcut } from './shortcuts.tsx'
@@ -63,6 +64,8 @@ export function Shell() {
           {dark ? <Sun aria-hidden className="size-4" /> : <Moon aria-hidden className="size-4" />}
         </IconButton>
       </header>
+      {/* The designer says it itself, and what becomes of the draft. */}
+      <Away quiet={/^\/flows\/[^/]+\/./.test(path)} />
       <div className="flex min-h-0 flex-1">
         <nav aria-label="Places" className="hidden w-14 shrink-0 flex-col items-center gap-1 border-r border-line bg-surface py-3 md:flex">
           {places.map(p => (

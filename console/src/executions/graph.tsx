@@ -130,7 +130,7 @@ export function OutcomeGraph({
               <span className="truncate">{uses}</span>
               <span className="shrink-0 tabular-nums">
                 {s?.attempt && s.attempt > 1 ? `${s.attempt} attempts · ` : ''}
-                {s?.durationMs !== undefined && s.status !== 'skipped' ? duration(s.durationMs) : ''}
+                {s?.durationMs !== undefined && s.status !== 'skipped' && s.status !== 'waiting' ? duration(s.durationMs) : ''}
               </span>
             </span>
           ),

@@ -79,7 +79,7 @@ export function StepCard({ x, s, busy, onRetryFrom }: { x: ExecutionDetail; s: E
           <>
             <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4">
               <Fact label="Started">{fullTime(a.startedAt)}</Fact>
-              <Fact label="Took">{duration(a.durationMs)}</Fact>
+              <Fact label="Took">{a.status === 'waiting' ? 'it waits' : duration(a.durationMs)}</Fact>
               <Fact label="HTTP">{a.httpStatus || '–'}</Fact>
               <Fact label="Idempotency key">
                 {s.idempotencyKey ? (
@@ -92,7 +92,11 @@ export function StepCard({ x, s, busy, onRetryFrom }: { x: ExecutionDetail; s: E
               </Fact>
             </dl>
             {a.error && <p className="break-words rounded-lg bg-bad-soft px-3 py-2 text-bad">{a.error}</p>}
-            {a.retryAt && <p className="text-ink-2">The next attempt is due at {fullTime(a.retryAt)}.</p>}
+            {a.retryAt && (
+              <p className="text-ink-2">
+                {a.status === 'waiting' ? 'It waits until' : 'The next attempt is due at'} {fullTime(a.retryAt)}.
+              </p>
+            )}
             <section aria-label="Input" className="flex flex-col gap-1.5">
               <h3 className="text-xs font-medium text-ink-2">Input</h3>
               <PayloadTree value={input ?? null} name="input" />

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'react'
+import { noAnswer } from '../api/away.ts'
 import type { Execution } from '../executions/types.ts'
 
 /** How a live stream stands. */
@@ -43,6 +44,7 @@ export function useLive(
       source.addEventListener('lost', () => latest.current.lost())
       source.onerror = () => {
         setState('away')
+        noAnswer()
         // A browser gives up on an answer that is no stream, such as a 503.
         if (source?.readyState === EventSource.CLOSED) {
           source.close()

@@ -5,6 +5,7 @@ import { Link, useNavigate, useRouterState } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { Activity, ArrowUp, CornerDownRight, Pause, Play, Search, Trash2, Webhook, X } from 'lucide-react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { noAnswer } from '../api/away.ts'
 import { useRowKeys } from '../app/rowkeys.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { LiveDot } from '../executions/list.tsx'
@@ -42,6 +43,7 @@ function useTail(search: string, paused: boolean): [Tail, LiveState, (change: (t
       })
       source.onerror = () => {
         setState('away')
+        noAnswer()
         if (source.readyState !== EventSource.CLOSED) return
         clearTimeout(again)
         again = setTimeout(connect, 1000)
@@ -62,11 +64,15 @@ export function TailPage() {
   const filters = useMemo(() => decode(search), [search])
   const navigate = useNavigate()
   const set = (change: Partial<TailFilters>) => void navigate({ to: `/tail${encode({ ...filters, ...change })}` as never, replace: true })
-  const flows = useFlows().data ?? []
+  const found = useFlows()
+  const flows = found.data ?? []
   const names = new Map(flows.map(f => [f.id, f.name || f.id]))
   const [paused, setPaused] = useState(false)
   const [away, setAway] = useState(false)
   const [tail, state, change] = useTail(asked(filters), paused || away)
+  // A flow that was made while the page is open has a name, too.
+  const unknown = tail.shown[0] && found.data && !names.has(tail.shown[0].flow) ? tail.shown[0].flow : ''
+  useEffect(() => void (unknown && found.refetch()), [unknown, found.refetch])
   const [text, setText] = useState(filters.q)
   useEffect(() => setText(filters.q), [filters.q])
   const scroll = useRef<HTMLDivElement>(null)
