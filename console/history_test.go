@@ -34,7 +34,7 @@ type history struct {
 	at   time.Time
 }
 
-func newHistory(t *testing.T) *history {
+func newHistory(t *testing.T, more ...func(*Options)) *history {
 	t.Helper()
 	engine := localtest.ClickHouse(t)
 	if err := migrations.Up(t.Context(), engine.URL()); err != nil {
@@ -50,7 +50,12 @@ func newHistory(t *testing.T) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.server = newServer(t, func(o *Options) { o.ClickHouse, o.SQL, o.Export = h.conn, readOnly, export })
+	h.server = newServer(t, func(o *Options) {
+		o.ClickHouse, o.SQL, o.Export = h.conn, readOnly, export
+		for _, set := range more {
+			set(o)
+		}
+	})
 	h.must(200, "POST", "/api/v1/apply?publish=true&start=true", twoSteps, "Content-Type", "application/yaml")
 	return h
 }
@@ -394,6 +399,22 @@ func TestStatsCountWhatHappened(t *testing.T) {
 		t.Errorf("%d executions and %d failed minute by minute, want 3 and 1: %s", counted, failed, minutes.body)
 	}
 	equal(t, "a flow's steps", a.json(t, "perFlow", 0, "steps"), "map[shape:map[succeeded:1]]")
+}
+
+func TestAnOpenExecutionSaysWhatURLsItWaitsFor(t *testing.T) {
+	tokens, err := schemas.NewTokens("a key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHistory(t, func(o *Options) { o.Tokens = tokens })
+	h.must(200, "POST", "/api/v1/apply?publish=true&start=true", "kind: Flow\nid: asks\ntrigger: {uses: webhook/receive}\nsteps: [{id: answer, uses: webhook/wait, input: {timeout: 1h}}]\n", "Content-Type", "application/yaml")
+	open := h.execution(time.Minute, "asks", "waiting", "", "application/json", "{}")
+	url, _ := h.must(200, "GET", "/api/v1/executions/"+open.String(), "").json(t, "callbacks", "answer").(string)
+	_, token, _ := strings.Cut(url, schemas.CallbackPath)
+	cb, ok := schemas.ReadCallback(tokens, token)
+	equal(t, "the callback", fmt.Sprint(ok, cb.Execution, cb.Flow, cb.Step, cb.Lane), fmt.Sprint(true, open, "asks", "answer", "hooks"))
+	ended := h.execution(time.Minute, "asks", "succeeded", "", "application/json", "{}")
+	equal(t, "of one that has ended", h.must(200, "GET", "/api/v1/executions/"+ended.String(), "").json(t, "callbacks"), nil)
 }
 
 func TestTheRunLogIsFilteredByIDAndOrigin(t *testing.T) {

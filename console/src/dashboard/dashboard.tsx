@@ -20,15 +20,17 @@ interface Backlog {
   lag: { consumer: string; topic: string; records: number }[]
 }
 
-interface Counters {
-  hooks: number
+/** How a flow went in the last day. */
+interface FlowStats {
+  flow: string
   executions: Record<string, number>
-  steps: { step: string; executions: Record<string, number>; attempts: number }[]
+  steps: Record<string, Record<string, number>>
 }
 
 interface Stats {
   flows: Record<string, number>
   latencyMs: { count: number; p50: number; p95: number; p99: number }
+  perFlow: FlowStats[]
 }
 
 const get =
@@ -91,10 +93,13 @@ export function Dashboard() {
   }
   const s = series.data
   const sum = (xs: number[] = []) => xs.reduce((a, b) => a + b, 0)
-  const ran = sum(s?.executions)
+  const total = sum(s?.executions)
   const failed = sum(s?.errors)
   const lag = sum(backlog.data?.lag.map(l => l.records))
   const open = (backlog.data?.open.waiting ?? 0) + (backlog.data?.open.running ?? 0)
+
+  const perFlow = new Map(stats.data?.perFlow.map(f => [f.flow, f]))
+  const busiest = [...flows.data].sort((a, b) => ran(perFlow.get(b.id)) - ran(perFlow.get(a.id)))
 
   return (
     <Page
@@ -114,11 +119,11 @@ export function Dashboard() {
         <Figure label="Flows running" value={number(stats.data?.flows.running ?? flows.data.filter(f => f.state === 'running').length)}>
           {stats.data ? `${stats.data.flows.paused} paused, ${stats.data.flows.stopped} stopped` : ''}
         </Figure>
-        <Figure label="Executions" value={s ? number(ran) : '…'}>
+        <Figure label="Executions" value={s ? number(total) : '…'}>
           {span === '1h' ? 'in the last hour' : span === '24h' ? 'in the last day' : 'in the last week'}
         </Figure>
         <Figure label="Failed" value={s ? number(failed) : '…'} tone={failed > 0 ? 'text-bad' : undefined}>
-          {ran > 0 ? `${((failed / ran) * 100).toFixed(failed && failed / ran < 0.01 ? 2 : 1)} %` : 'none ran'}
+          {total > 0 ? `${((failed / total) * 100).toFixed(failed && failed / total < 0.01 ? 2 : 1)} %` : 'none ran'}
         </Figure>
         <Figure label="Latency p95" value={stats.data?.latencyMs.count ? duration(stats.data.latencyMs.p95) : '–'}>
           {stats.data?.latencyMs.count
@@ -132,9 +137,16 @@ export function Dashboard() {
       <Charts series={s} span={span} />
       <div className="grid min-w-0 gap-4 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <section className="flex min-w-0 flex-col gap-3" aria-label="Flows">
-          <h2 className="font-semibold">Flows and their steps</h2>
-          {flows.data.slice(0, 50).map(f => (
-            <FlowCounters key={f.id} flow={f} held={backlog.data?.openPerFlow[f.id] ?? 0} />
+          <h2 className="flex items-center justify-between font-semibold">
+            <span>
+              Flows and their steps <span className="font-normal text-[0.8125rem] text-ink-3">in the last day</span>
+            </span>
+            <Link to="/flows" className="flex items-center gap-1 font-normal text-[0.8125rem] text-accent-ink hover:underline">
+              All {flows.data.length} <ArrowRight aria-hidden className="size-3.5" />
+            </Link>
+          </h2>
+          {busiest.slice(0, 20).map(f => (
+            <FlowCounters key={f.id} flow={f} stats={perFlow.get(f.id)} held={backlog.data?.openPerFlow[f.id] ?? 0} />
           ))}
         </section>
         <section className="flex min-w-0 flex-col gap-3" aria-label="Run log">
@@ -160,31 +172,31 @@ export function Dashboard() {
   )
 }
 
+const ran = (s?: FlowStats) => Object.values(s?.executions ?? {}).reduce((a, b) => a + b, 0)
+
 /** A flow as a row of its steps, each with how many executions passed it. */
-function FlowCounters({ flow, held }: { flow: Flow; held: number }) {
-  const counters = useQuery({
-    queryKey: ['dashboard', 'flow', flow.id],
-    queryFn: get<Counters>(`/flows/${encodeURIComponent(flow.id)}/stats`),
-    refetchInterval: 15_000,
-  })
+function FlowCounters({ flow, stats, held }: { flow: Flow; stats?: FlowStats; held: number }) {
   const document = useQuery({ ...versionQuery(flow.id, flow.version), enabled: flow.version > 0 }).data
-  const byStep = new Map(counters.data?.steps.map(s => [s.step, s]))
   return (
     <Card className="flex min-w-0 flex-col gap-3 p-4">
       <div className="flex items-center justify-between gap-3">
-        <Link to={`/flows/${flow.id}` as never} className="truncate font-medium hover:text-accent-ink hover:underline">
+        <Link to={`/flows/${encodeURIComponent(flow.id)}` as never} className="truncate font-medium hover:text-accent-ink hover:underline">
           {flow.name || flow.id}
         </Link>
         <span className="flex items-center gap-2">
-          {held > 0 && <span className="text-xs text-ink-3">{number(held)} open</span>}
+          {held > 0 && (
+            <span className="text-ink-3 text-xs tabular-nums">
+              {number(held)} {flow.state === 'paused' ? 'held' : 'open'}
+            </span>
+          )}
           <FlowBadge state={flow.state} />
         </span>
       </div>
-      <ol className="flex gap-1.5 overflow-x-auto pb-1" aria-label={`Steps of ${flow.name || flow.id}`}>
-        <Counter name={document?.trigger.name || 'Webhook'} good={counters.data?.hooks ?? 0} bad={0} />
+      <ol className="flex flex-wrap gap-1.5" aria-label={`Steps of ${flow.name || flow.id}`}>
+        <Counter name={document?.trigger.name || 'Webhook'} good={ran(stats)} bad={0} />
         {(document?.steps ?? []).map(s => {
-          const c = byStep.get(s.id)
-          return <Counter key={s.id} name={s.name || s.id} good={c?.executions.succeeded ?? 0} bad={c?.executions.failed ?? 0} arrow />
+          const c = stats?.steps[s.id]
+          return <Counter key={s.id} name={s.name || s.id} good={c?.succeeded ?? 0} bad={c?.failed ?? 0} arrow />
         })}
       </ol>
     </Card>

@@ -13,12 +13,13 @@ import { Recent } from '../executions/recent.tsx'
 import type { Execution } from '../executions/types.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import { useNews } from '../live/news.ts'
+import { reasonInWords, rejectedQuery } from '../rejected/queries.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Menu } from '../ui/menu.tsx'
 import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
 import { Badge, FlowBadge } from '../ui/status.tsx'
-import { duration, number } from '../ui/time.ts'
+import { ago, duration, number } from '../ui/time.ts'
 import { Blocked } from './blocked.tsx'
 import { type Command, commands, useCommand } from './commands.tsx'
 import { DeleteDialog } from './delete.tsx'
@@ -139,6 +140,7 @@ function Running({ flow }: { flow: Flow }) {
     >
       <State flow={flow} open={open} say={say} edit={() => void navigate({ to: `${path}/edit` as never })} />
       <Address flow={flow} document={document} />
+      <Refused flow={flow} />
       {counters.isError && <Problem error={counters.error} retry={() => void counters.refetch()} />}
       <div className="flex items-center justify-between gap-3">
         <h2 className="font-semibold">How it goes</h2>
@@ -306,6 +308,29 @@ function Address({ flow, document }: { flow: Flow; document?: FlowDocument }) {
         <CopyButton text={() => hookCurl(flow.hookUrl, trigger ?? { uses: flow.trigger })} name="curl command" label="Copy as curl" />
       </div>
     </Card>
+  )
+}
+
+/** That requests were turned away, where some were: their senders see nothing of why. */
+function Refused({ flow }: { flow: Flow }) {
+  const hooks = flow.version > 0 && flow.trigger === 'webhook/receive'
+  const rejected = useQuery({ ...rejectedQuery([flow.id]), enabled: hooks, refetchInterval: 15_000 })
+  const open = rejected.data?.filter(r => !r.execution) ?? []
+  if (open.length === 0) return null
+  return (
+    <Link
+      to={`/rejected?flow=${encodeURIComponent(flow.id)}` as never}
+      className="flex flex-wrap items-center gap-2 rounded-xl bg-bad-soft px-4 py-3 text-ink-2 hover:underline"
+    >
+      <ShieldAlert aria-hidden className="size-4 text-bad" />
+      <span>
+        <strong className="font-semibold text-bad tabular-nums">
+          {open.length >= 50 ? '50 or more' : open.length} {open.length === 1 ? 'request was' : 'requests were'} rejected
+        </strong>{' '}
+        within the last day, the last {ago(open[0]!.time)}: {reasonInWords(open[0]!.reason).toLowerCase()}.
+      </span>
+      <span className="text-accent-ink">See why</span>
+    </Link>
   )
 }
 
