@@ -38,7 +38,7 @@ test('a filtered page of a run log of a million executions is there within 300 m
       ['flow and status', `?flow=flow${(n + 7) % 100}&status=failed`, /Failed/],
       ['time', `?since=${1 + (n % 20)}h&until=${n % 20}h30m`, /flow/],
       ['flow, status and time', `?flow=flow${(n + 3) % 100}&since=${3 + (n % 20)}h&status=failed`, /Failed/],
-      ['error', `?q=refused+by+peer&since=${20 + (n % 4)}h`, /Failed/],
+      ['error', `?since=${20 + (n % 4)}h&q=refused+by+peer`, /Failed/],
       ['error and flow', `?flow=flow${n % 10}&q=503+Service`, /Failed/],
       ['body', `?q=customer-${4000 + n}`, /flow/],
     ]
