@@ -35,7 +35,18 @@ func (e *Error) Error() string {
 	return e.Code + ": " + e.Message
 }
 
+// Limited reports whether an evaluation ended because of its limits or of a fault
+// of the evaluator, and so says nothing of what the expression gives.
+func (e *Error) Limited() bool {
+	switch e.Code {
+	case codeDepth, codeTimeout, codeSequence, codeOutput, codeInternal:
+		return true
+	}
+	return false
+}
+
 const (
+	codeInternal = "InternalError"
 	codeDepth    = "D1011"
 	codeTimeout  = "D1012"
 	codeSequence = "D2015"

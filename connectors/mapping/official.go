@@ -173,7 +173,7 @@ func (o *official) guarded(ctx context.Context, f func() error) (err error) {
 			// A fault inside the runtime must not end the process: the
 			// expression is a stranger's.
 			o.spoilt = true
-			err = &Error{Code: "InternalError", Message: fmt.Sprint("the JavaScript runtime failed: ", r)}
+			err = &Error{Code: codeInternal, Message: fmt.Sprint("the JavaScript runtime failed: ", r)}
 			return
 		}
 		if interrupted {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,56 +52,83 @@ type deliveries struct {
 
 func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}} }
 
-// keyOf evaluates a flow's key for a hook. A hook without a key, and one whose
-// key cannot be evaluated, is no duplicate of anything.
+// keyTries is how often a key is evaluated before its hook fails: the machine
+// may have been busy.
+const keyTries = 2
+
+// evaluateKey evaluates a key of a flow for a hook; nil: the hook has none. An
+// expression that fails for what is in the hook gives no key. One that did not
+// come to an end says nothing: the hook must not be run then, because it would
+// run twice, or out of its order.
 //
 // The end of the process does not cut it short: the hooks that are taken then
 // would count as hooks without a key, and every delivery would run.
-func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool) {
+func evaluateKey(ctx context.Context, which string, key *mapping.Expression, h *loadedHook, raw bool) ([]byte, *records.Failure) {
 	ctx = context.WithoutCancel(ctx)
-	value, defined, err := expression.Evaluate(ctx, h.view(p.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
-	if err != nil || !defined || value == nil || value == "" {
-		return delivery{}, false
+	for try := 1; ; try++ {
+		value, defined, err := key.Evaluate(ctx, h.view(raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
+		var expression *mapping.Error
+		switch {
+		case err == nil && (!defined || value == nil):
+			return nil, nil
+		case err == nil:
+			text, err := mapping.Encode(value)
+			if err != nil {
+				return nil, nil
+			}
+			return text, nil
+		case errors.As(err, &expression) && !expression.Limited():
+			return nil, nil
+		case try == keyTries:
+			return nil, &records.Failure{Kind: "expression", Message: fmt.Sprintf(
+				"evaluating the %s: %s; the hook was not run, because without its key it could run twice or out of its order: mend the key, and retry the execution", which, err)}
+		}
 	}
-	text, err := mapping.Encode(value)
-	if err != nil {
-		return delivery{}, false
+}
+
+// keyOf is a hook's key as deliveries have it. A hook without one is no
+// duplicate of anything.
+func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool, *records.Failure) {
+	text, failure := evaluateKey(ctx, "dedupe key", expression, h, p.raw)
+	if failure != nil || text == nil || string(text) == `""` {
+		return delivery{}, false, failure
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", p.flow, text))
-	return delivery(sum[:16]), true
+	return delivery(sum[:16]), true, nil
 }
 
 // duplicate says whether a hook is a delivery of an event that has been seen,
-// and which execution that one started. The first delivery is remembered.
-func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (schemas.ExecutionID, bool) {
+// and which execution that one started. The first delivery is remembered. With a
+// failure the hook must not be run.
+func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (first schemas.ExecutionID, found bool, failure *records.Failure) {
 	version := s.opts.Catalog.Flow(h.Flow).Latest()
 	if version.Flow.Dedupe == nil || !h.ReplayOf.IsZero() {
-		return schemas.ExecutionID{}, false
+		return schemas.ExecutionID{}, false, nil
 	}
 	plan, err := s.planFor(h.Flow, version.Number)
 	if err != nil || plan.dedupe == nil {
-		return schemas.ExecutionID{}, false // it fails when it starts, and says why
+		return schemas.ExecutionID{}, false, nil // it fails when it starts, and says why
 	}
 	expression := plan.dedupe.key
 	if expression == nil {
 		expression = s.deliveryID(version.Flow.Trigger.Credential)
 	}
 	if expression == nil {
-		return schemas.ExecutionID{}, false // nobody gives its deliveries an ID
+		return schemas.ExecutionID{}, false, nil // nobody gives its deliveries an ID
 	}
-	key, ok := keyOf(ctx, expression, h, plan)
+	key, ok, failure := keyOf(ctx, expression, h, plan)
 	if !ok {
-		return schemas.ExecutionID{}, false
+		return schemas.ExecutionID{}, false, failure
 	}
 	now := h.Time.UnixNano()
 	if known, ok := p.deliveries.seen[key]; ok && known.until > now {
-		return known.first, true
+		return known.first, true, nil
 	}
 	entry := seen{first: h.ID, until: now + int64(plan.dedupe.window)}
 	p.deliveries.seen[key] = entry
 	p.deliveries.order = append(p.deliveries.order, key)
 	s.marks = append(s.marks, s.mark(p, h.Flow, key, entry))
-	return schemas.ExecutionID{}, false
+	return schemas.ExecutionID{}, false, nil
 }
 
 // deliveryID is the expression of a provider's delivery ID, by a credential of

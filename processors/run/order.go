@@ -9,6 +9,7 @@ import (
 
 	"sluice/connectors/mapping"
 	"sluice/schemas"
+	"sluice/schemas/records"
 )
 
 // order is a flow's order made ready. The zero order keeps none.
@@ -32,30 +33,25 @@ func newOrder(flow *schemas.Flow, engine *mapping.Engine) (order, error) {
 }
 
 // orderKey is the lane of a hook, as its snapshot has it: a hash of the flow
-// and the key, or nothing where it is in no order. A hook without a key, or
-// one whose key cannot be evaluated, is in no order. name is the key for people.
-func (s *session) orderKey(ctx context.Context, h *loadedHook) (key []byte, name string) {
+// and the key, or nothing where it is in no order, as a hook without a key is.
+// name is the key for people. With a failure the hook must not be run.
+func (s *session) orderKey(ctx context.Context, h *loadedHook) (key []byte, name string, failure *records.Failure) {
 	version := s.opts.Catalog.Flow(h.Flow).Latest()
 	if by, _ := version.Flow.OrderBy(); by == "none" || by == "" {
-		return nil, ""
+		return nil, "", nil
 	}
 	plan, err := s.planFor(h.Flow, version.Number)
 	if err != nil {
-		return nil, "" // it fails when it starts, and says why
+		return nil, "", nil // it fails when it starts, and says why
 	}
 	text := []byte("flow")
 	if plan.order.key != nil {
-		// The end of the process does not cut it short: see keyOf.
-		value, defined, err := plan.order.key.Evaluate(context.WithoutCancel(ctx), h.view(plan.raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
-		if err != nil || !defined || value == nil {
-			return nil, ""
-		}
-		if text, err = mapping.Encode(value); err != nil {
-			return nil, ""
+		if text, failure = evaluateKey(ctx, "order key", plan.order.key, h, plan.raw); text == nil {
+			return nil, "", failure
 		}
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", h.Flow, text))
-	return sum[:16], string(text[:min(len(text), maxOrderName)])
+	return sum[:16], string(text[:min(len(text), maxOrderName)]), nil
 }
 
 // maxOrderName is how much of a key is shown, in bytes.

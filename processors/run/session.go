@@ -423,11 +423,18 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		return err
 	}
 	defer done()
-	if first, ok := s.duplicate(ctx, p, whole); ok {
+	first, isDuplicate, failure := s.duplicate(ctx, p, whole)
+	if isDuplicate {
 		s.endDuplicate(e, first)
 		return nil
 	}
-	e.x.OrderKey, e.x.OrderName = s.orderKey(ctx, whole)
+	if failure == nil {
+		e.x.OrderKey, e.x.OrderName, failure = s.orderKey(ctx, whole)
+	}
+	if failure != nil {
+		s.fail(e, time.Now(), failure)
+		return nil
+	}
 	if p.lanes.join(e.x.OrderKey, e.id) {
 		s.enqueue(e)
 		s.pump(e.x.FlowId)
