@@ -129,6 +129,9 @@ func (c *Console) download(ctx context.Context, in *executionInput, choose func(
 	if h == nil {
 		return nil, problem(http.StatusNotFound, "one that was accepted just now appears within a second; history is kept for 30 days", "the run log has no execution %s", id)
 	}
+	if h.erased {
+		return nil, problem(http.StatusNotFound, "", "the data of execution %s was erased", id)
+	}
 	what, ok := choose(h)
 	if !ok {
 		return nil, problem(http.StatusNotFound, "GET /api/v1/executions/{id} lists its files", "execution %s has no such file", id)
@@ -141,7 +144,7 @@ func (c *Console) download(ctx context.Context, in *executionInput, choose func(
 		}
 		content, err = c.opts.Blobs.Open(ctx, what.ref.Blob, what.ref.Offset, what.ref.Size)
 		if errors.Is(err, blobs.ErrNotFound) {
-			return nil, problem(http.StatusNotFound, "the process that took it may keep its blobs elsewhere: give all of them the same SLUICE_BLOB_URL", "the body of execution %s is not in the blob store", id)
+			return nil, problem(http.StatusNotFound, "it is kept as long as the flow's history; or the process that took it keeps its blobs elsewhere: give all of them the same SLUICE_BLOB_URL", "the body of execution %s is not in the blob store any more", id)
 		}
 		if err != nil {
 			c.log.Error("opening a body", "execution", id.String(), "error", err)

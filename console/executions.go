@@ -331,6 +331,7 @@ func (c *Console) replaysOf(ctx context.Context, id schemas.ExecutionID) ([]stri
 type storedHook struct {
 	ExecutionHook
 	flow   string
+	erased bool
 	stored storedBody
 }
 
@@ -338,8 +339,8 @@ type storedHook struct {
 func (c *Console) hook(ctx context.Context, id schemas.ExecutionID) (*storedHook, error) {
 	h := &storedHook{}
 	err := c.opts.ClickHouse.QueryRow(ctx,
-		"SELECT flow, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, topic, partition, offset FROM hooks WHERE id = toUUID(?)", id.String()).
-		Scan(&h.flow, &h.ReceivedAt, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &h.stored.text, &h.stored.size, &h.stored.sha256, &h.stored.blob, &h.stored.files, &h.Topic, &h.Partition, &h.Offset)
+		"SELECT flow, erased, received_at, method, path, query, headers, content_type, body, body_size, body_sha256, blob, files, topic, partition, offset FROM hooks WHERE id = toUUID(?)", id.String()).
+		Scan(&h.flow, &h.erased, &h.ReceivedAt, &h.Method, &h.Path, &h.Query, &h.Headers, &h.ContentType, &h.stored.text, &h.stored.size, &h.stored.sha256, &h.stored.blob, &h.stored.files, &h.Topic, &h.Partition, &h.Offset)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

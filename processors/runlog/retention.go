@@ -39,12 +39,15 @@ func (w *Writer) keepSweeping(ctx context.Context) {
 	}
 }
 
-// Sweep removes the rows of a flow's executions that were accepted before a
-// time, and says how many. The counts per minute stay for as long as others.
+// Sweep removes the rows of a flow's executions that were accepted before a time
+// and have ended, and what dry runs report of them, and says how many. Their
+// large bodies are swept after that, because no row names them any more. The
+// counts per minute, which hold nothing of what hooks brought, stay.
 func Sweep(ctx context.Context, conn Conn, flow string, before time.Time) (removed uint64, err error) {
 	first, _ := schemas.IDsAt(before)
-	for _, t := range []struct{ table, id string }{{executionsTable.name, "id"}, {stepsTable.name, "execution_id"}, {hooksTable.name, "id"}} {
-		where := fmt.Sprintf(" WHERE flow = %s AND toUInt128(%s) < toUInt128(toUUID('%s'))", quote(flow), t.id, first)
+	for _, t := range []struct{ table, id string }{{executionsTable.name, "id"}, {stepsTable.name, "execution_id"}, {hooksTable.name, "id"}, {"runlog_differences", "execution_id"}} {
+		where := fmt.Sprintf(" WHERE flow = %[1]s AND toUInt128(%[2]s) < toUInt128(toUUID('%[3]s')) AND %[2]s NOT IN (SELECT id FROM runlog_executions FINAL WHERE flow = %[1]s AND status IN ('waiting', 'running'))",
+			quote(flow), t.id, first)
 		n, err := scalar[uint64](ctx, conn, "SELECT count() FROM "+t.table+where)
 		if err != nil {
 			return removed, fmt.Errorf("looking for rows of %s that are too old: %w", t.table, err)

@@ -2,6 +2,7 @@ package runlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -93,9 +94,18 @@ func references(ctx context.Context, o *Options) (map[string]bool, error) {
 			return nil, err
 		}
 	}
-	return named, readTopic(ctx, client, o.Topics.State(), func(int32) int64 { return 0 }, func(r *kgo.Record) {
+	var sealed error
+	err = readTopic(ctx, client, o.Topics.State(), func(int32) int64 { return 0 }, func(r *kgo.Record) {
 		value := r.Value
-		if x, err := o.Keys.OpenState(ctx, value); err == nil && x.Key != "" {
+		x, err := o.Keys.OpenState(ctx, value)
+		switch {
+		case x.GetKey() == "": // not sealed
+		case errors.Is(err, schemas.ErrErased):
+			return
+		case err != nil:
+			sealed = err // what it names is not known: nothing may be removed
+			return
+		default:
 			value = nil
 			for _, header := range x.StoredHook.GetHeaders() {
 				value = append(value, header.Value...)
@@ -105,6 +115,7 @@ func references(ctx context.Context, o *Options) (map[string]bool, error) {
 			named[string(found[1])] = true
 		}
 	})
+	return named, errors.Join(err, sealed)
 }
 
 // blobName finds references in a snapshot that carries its hook. They are JSON

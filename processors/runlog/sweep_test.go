@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/schemas"
+	"sluice/schemas/records"
 )
 
 // TestABlobIsReferencedWhereverItsHookIs: by a row, by a record that the run
@@ -64,6 +66,43 @@ func TestABlobIsReferencedWhereverItsHookIs(t *testing.T) {
 		want := []string{"d/not-read", "d/not-read-either", "d/read", "d/sent-again", "d/waits"}
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(named))); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// What a sealed snapshot names is found with the keys, and without them nothing
+// may be taken for unnamed.
+func TestABlobOfASealedSnapshotIsReferenced(t *testing.T) {
+	onEngines(t, func(t *testing.T, url string) {
+		conn := openEngine(t, url)
+		k := newKafka(t)
+		if _, err := kadm.NewClient(k.producer).CreateTopics(t.Context(), partitions, 1, nil, topics.State()); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := schemas.NewKeys("a secret key of the tests")
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys.Attach(func(context.Context, string, []byte) error { return nil })
+		name, err := keys.New(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := ids(1)[0]
+		value, err := keys.SealState(&records.Execution{Id: id[:], FlowId: "pets", Key: name, StoredHook: &records.StoredHook{
+			Headers: []*records.StoredHook_Header{{Key: "ce_bodyref", Value: []byte(`{"blob":"d/sealed","size":5}`)}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.produce(&kgo.Record{Topic: topics.State(), Partition: 1, Key: id[:], Value: value})
+		o := k.options(conn).withDefaults()
+		if _, err := references(t.Context(), &o); err == nil {
+			t.Error("without the keys it is said what is named")
+		}
+		o.Keys = keys
+		if named, err := references(t.Context(), &o); err != nil || !named["d/sealed"] {
+			t.Errorf("named %v, %v", named, err)
 		}
 	})
 }
