@@ -7,6 +7,7 @@
 //
 //	go run ./deploy/faults -n 200            many, from a seed of the day
 //	go run ./deploy/faults -seed 7041 -n 1   this one again
+//	go run ./deploy/faults -like 'SIGSTOP run' -n 20   those that have this
 //
 // Read in this order: main.go, scenario.go (what is done), play.go and world.go
 // (to whom), flows.go, client.go, destination.go and witness.go (who says what
@@ -19,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 )
@@ -33,6 +35,7 @@ type options struct {
 	length length
 	keep   string
 	within time.Duration // no scenario begins after that; 0: all are played
+	like   *regexp.Regexp
 }
 
 func main() {
@@ -44,10 +47,16 @@ func main() {
 	flag.IntVar(&o.scale, "hooks", 200, "how many hooks the flow gets that gets most")
 	flag.StringVar(&o.keep, "keep", "", "folder for the processes' logs of scenarios that found something")
 	flag.DurationVar(&o.within, "within", 0, "begin no scenario after this time")
+	like := flag.String("like", "", "play only scenarios whose description matches this regular expression, -n of them")
 	freeze := flag.Bool("long", false, "freeze processes and brokers for up to a minute")
 	flag.Parse()
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().Unix())
+	}
+	var err error
+	if o.like, err = regexp.Compile(*like); err != nil {
+		fmt.Fprintln(os.Stderr, "faults: -like:", err)
+		os.Exit(2)
 	}
 	if *freeze {
 		o.length = long
@@ -73,11 +82,14 @@ func campaign(ctx context.Context, o options) (found int, err error) {
 	}
 	defer w.close()
 	start, played := time.Now(), 0
-	for i := range o.n {
+	for next := o.seed; played < o.n; next++ {
 		if o.within > 0 && time.Since(start) > o.within {
 			break
 		}
-		s := newScenario(o.seed+uint64(i), o.scale, o.length)
+		s := newScenario(next, o.scale, o.length)
+		if o.like != nil && !o.like.MatchString(s.String()) {
+			continue
+		}
 		fmt.Printf("seed %d: %s\n", s.seed, s)
 		began := time.Now()
 		l, err := w.play(ctx, s)

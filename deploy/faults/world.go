@@ -37,6 +37,7 @@ type world struct {
 	brokerDisks       [3]*disk // nil: they cannot be mounted here
 	dataDisk          *disk
 	clocks            bool // the binary's clock can be set
+	closing           bool // nothing is to be kept, nor to be made room for
 
 	destination *destination // of the scenario
 	prefix      string       // of the installation's topics; empty: there is none
@@ -94,6 +95,7 @@ func newWorld(o options) (_ *world, err error) {
 }
 
 func (w *world) close() {
+	w.closing = true
 	w.end()
 	if w.door != nil {
 		w.door.close()
@@ -312,7 +314,7 @@ func (w *world) end() {
 	for _, who := range all {
 		w.kill(who)
 	}
-	if w.prefix == "" || w.kafka == nil {
+	if w.prefix == "" || w.closing {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
