@@ -46,11 +46,21 @@ type seen struct {
 // deliveries at once, over crashes and handovers, exactly one runs.
 type deliveries struct {
 	seen map[delivery]seen
-	// order is by when they were added, and so nearly by when they expire.
-	order []delivery
+	// expiring has them by the minute in which their windows end: flows' windows
+	// differ, and a long one must not keep what came after it.
+	expiring map[int64][]delivery
 }
 
-func newDeliveries() *deliveries { return &deliveries{seen: map[delivery]seen{}} }
+func newDeliveries() *deliveries {
+	return &deliveries{seen: map[delivery]seen{}, expiring: map[int64][]delivery{}}
+}
+
+// remember adds an event, some 100 bytes without a pointer.
+func (d *deliveries) remember(key delivery, entry seen) {
+	d.seen[key] = entry
+	minute := entry.until / int64(time.Minute)
+	d.expiring[minute] = append(d.expiring[minute], key)
+}
 
 // keyTries is how often a key is evaluated before its hook fails: the machine
 // may have been busy.
@@ -125,8 +135,7 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (f
 		return known.first, true, nil
 	}
 	entry := seen{first: h.ID, until: now + int64(plan.dedupe.window)}
-	p.deliveries.seen[key] = entry
-	p.deliveries.order = append(p.deliveries.order, key)
+	p.deliveries.remember(key, entry)
 	s.marks = append(s.marks, s.mark(p, h.Flow, key, entry))
 	return schemas.ExecutionID{}, false, nil
 }
@@ -180,24 +189,34 @@ func (s *session) readDeliveries(ctx context.Context, number int32) (*deliveries
 		key := delivery(r.Key[len(r.Key)-len(delivery{}):])
 		entry := seen{first: schemas.ExecutionIDFromBytes(r.Value[:16]), until: int64(binary.BigEndian.Uint64(r.Value[16:]))}
 		if entry.until > now {
-			d.seen[key] = entry
-			d.order = append(d.order, key)
+			d.remember(key, entry)
 		}
 		return true
 	})
 	return d, err
 }
 
-// forget drops the keys whose window has passed, the oldest first. The topic
-// drops their records by its retention, which is longer than any window.
+// forget drops the keys whose window has passed, as many as may be dropped
+// between two polls. The topic drops their records by its retention, which is
+// longer than any window.
 func (d *deliveries) forget(now time.Time) {
-	for n := 0; len(d.order) > 0 && n < maxForgotten; n++ {
-		key := d.order[0]
-		if entry, ok := d.seen[key]; ok && entry.until > now.UnixNano() {
+	left := maxForgotten
+	for minute, keys := range d.expiring {
+		if minute >= now.UnixNano()/int64(time.Minute) {
+			continue
+		}
+		n := min(left, len(keys))
+		for _, key := range keys[:n] {
+			if d.seen[key].until <= now.UnixNano() { // unless it was seen anew
+				delete(d.seen, key)
+			}
+		}
+		if d.expiring[minute] = keys[n:]; n == len(keys) {
+			delete(d.expiring, minute)
+		}
+		if left -= n; left == 0 {
 			return
 		}
-		delete(d.seen, key)
-		d.order = d.order[1:]
 	}
 }
 

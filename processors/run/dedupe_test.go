@@ -1,11 +1,14 @@
 package run
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/schemas"
 	"sluice/schemas/records"
@@ -115,16 +118,68 @@ func TestARetryIsNoDuplicate(t *testing.T) {
 	want(t, r.ended(2)[again.ID], succeeded)
 }
 
-func TestDeliveriesAreForgottenInOrder(t *testing.T) {
+func TestDeliveriesAreForgottenWhateverTheirWindows(t *testing.T) {
+	d := newDeliveries()
+	now := time.Unix(1_800_000_000, 0)
+	d.remember(delivery{100}, seen{until: now.Add(7 * 24 * time.Hour).UnixNano()}) // holds up nothing
+	for i := range 10 {
+		d.remember(delivery{byte(i)}, seen{until: now.Add(time.Duration(i-5) * time.Minute).UnixNano()})
+	}
+	again := seen{until: now.Add(time.Hour).UnixNano()}
+	d.remember(delivery{0}, again) // its window had passed: it was seen anew
+	d.forget(now.Add(59 * time.Second))
+	kept := 0
+	for _, keys := range d.expiring {
+		kept += len(keys)
+	}
+	// What ends in this very minute is left for the next sweep.
+	if len(d.seen) != 7 || kept != 7 || d.seen[delivery{0}] != again {
+		t.Errorf("%d keys and %d places are kept, want 7", len(d.seen), kept)
+	}
+}
+
+// A million keys on one partition: what they take, and how long it is until the
+// next owner has them.
+func TestAMillionKeysTakeLittleMemoryAndAreReadSoon(t *testing.T) {
+	const n, most = 1_000_000, 160 // bytes each
+	before := inUse()
 	d := newDeliveries()
 	now := time.Now()
-	for i := range 10 {
-		key := delivery{byte(i)}
-		d.seen[key] = seen{until: now.Add(time.Duration(i-5) * time.Minute).UnixNano()}
-		d.order = append(d.order, key)
+	for i := range n {
+		var key delivery
+		binary.BigEndian.PutUint64(key[:], uint64(i)*0x9e3779b97f4a7c15)
+		d.remember(key, seen{until: now.Add(time.Duration(i) * time.Millisecond * 86).UnixNano()})
 	}
-	d.forget(now)
-	if len(d.seen) != 4 || len(d.order) != 4 {
-		t.Errorf("%d keys and %d places are kept, want 4", len(d.seen), len(d.order))
+	each := (inUse() - before) / n
+	if t.Logf("%d bytes for a key", each); each > most {
+		t.Errorf("a key takes %d bytes, want %d at most", each, most)
+	}
+	if len(d.seen) != n {
+		t.Fatal(len(d.seen))
+	}
+
+	r := newRig(t)
+	const stored = 100_000
+	s := session{opts: r.options("a")}
+	batch := make([]*kgo.Record, 0, stored)
+	for key, entry := range d.seen {
+		entry.until = now.Add(time.Hour).UnixNano()
+		if batch = append(batch, s.mark(&partition{}, "pets", key, entry)); len(batch) == stored {
+			break
+		}
+	}
+	if err := r.client.ProduceSync(t.Context(), batch...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	s.reader = r.client
+	began := time.Now()
+	read, err := s.readDeliveries(t.Context(), 0)
+	took := time.Since(began)
+	if err != nil || len(read.seen) != stored {
+		t.Fatalf("%v, %d keys", err, len(read.seen))
+	}
+	t.Logf("%d keys read in %v", stored, took.Round(time.Millisecond))
+	if limit := 60 * time.Second * stored / n; took > limit {
+		t.Errorf("reading %d keys took %v, want %v at most", stored, took, limit)
 	}
 }
