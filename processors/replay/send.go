@@ -23,7 +23,7 @@ const (
 	chunk = 100
 	// burst is how much of a rate is sent at once: a transaction costs the broker
 	// more than its records, and the lane spreads them.
-	burst = 100 * time.Millisecond
+	burst = 250 * time.Millisecond
 )
 
 // send sends what is left of a replay's list into the topic replays, at its

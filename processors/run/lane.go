@@ -56,7 +56,7 @@ type gathering struct {
 // what live hooks want.
 func (o *Options) gathering() gathering {
 	if o.Replays {
-		return gathering{small: 1, pace: 50 * time.Millisecond, hurry: 20 * time.Millisecond}
+		return gathering{small: 1, pace: 100 * time.Millisecond, hurry: 50 * time.Millisecond}
 	}
 	return gathering{small, pace, hurry}
 }
