@@ -4,7 +4,7 @@ import { accessible, expect, picture, Sluice, test } from './sluice.ts'
 // Every screen, narrow and wide, light and dark: no violation, nothing that
 // sticks out, and whatever strangers wrote is text.
 
-const evil = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
+const evil = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>'
 
 let sluice: Sluice
 let screens: [name: string, path: string][]
@@ -107,7 +107,7 @@ for (const [look, width, scheme] of [
       await accessible(page, `${name}, ${look}`).catch(e => wrong.push(String(e.message).slice(0, 600)))
       const out = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
       if (out > 0) wrong.push(`${name}: ${out} px wider than the screen`)
-      if ((await page.title()).includes('broken') || (await page.locator('img[src="x"]').count()) > 0)
+      if (await page.evaluate(() => 'ran' in window || document.querySelector('img[src="x"]') !== null))
         wrong.push(`${name}: markup of a stranger runs`)
     }
     expect(wrong).toEqual([])

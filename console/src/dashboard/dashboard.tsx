@@ -193,17 +193,17 @@ function FlowCounters({ flow, stats, held }: { flow: Flow; stats?: FlowStats; he
         </span>
       </div>
       <ol className="flex flex-wrap gap-1.5" aria-label={`Steps of ${flow.name || flow.id}`}>
-        <Counter name={document?.trigger.name || 'Webhook'} good={ran(stats)} bad={0} />
+        <Counter name={document?.trigger.name || 'Webhook'} good={stats && ran(stats)} bad={0} />
         {(document?.steps ?? []).map(s => {
           const c = stats?.steps[s.id]
-          return <Counter key={s.id} name={s.name || s.id} good={c?.succeeded ?? 0} bad={c?.failed ?? 0} arrow />
+          return <Counter key={s.id} name={s.name || s.id} good={stats && (c?.succeeded ?? 0)} bad={c?.failed ?? 0} arrow />
         })}
       </ol>
     </Card>
   )
 }
 
-function Counter({ name, good, bad, arrow }: { name: string; good: number; bad: number; arrow?: boolean }) {
+function Counter({ name, good, bad, arrow }: { name: string; good?: number; bad: number; arrow?: boolean }) {
   return (
     <li className="flex shrink-0 items-center gap-1.5">
       {arrow && <ArrowRight aria-hidden className="size-3.5 text-ink-3" />}
@@ -213,7 +213,7 @@ function Counter({ name, good, bad, arrow }: { name: string; good: number; bad: 
         </span>
         <span className="flex items-baseline gap-2">
           <span className="text-lg font-semibold tabular-nums" data-testid="step-count">
-            {number(good)}
+            {good === undefined ? '…' : number(good)}
           </span>
           {bad > 0 && <span className="text-xs text-bad tabular-nums">{number(bad)} failed</span>}
         </span>

@@ -82,6 +82,7 @@ export function Code(p: CodeProps) {
             ...(latest.current.describedBy ? { 'aria-describedby': latest.current.describedBy } : {}),
             ...(latest.current.invalid ? { 'aria-invalid': 'true' } : {}),
             spellcheck: 'false',
+            tabindex: '0', // a scroller wants something in it that takes the focus
           })),
           p.onChange ? [] : [EditorState.readOnly.of(true)],
           EditorView.updateListener.of(u => {

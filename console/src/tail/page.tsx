@@ -17,7 +17,8 @@ import { ExecutionBadge, StepBadge } from '../ui/status.tsx'
 import { bytes, duration, fullTime, number } from '../ui/time.ts'
 import { asked, decode, empty, encode, heard, heldBack, inWords, kinds, type Tail, type TailEvent, type TailFilters } from './events.ts'
 
-const rowHeight = 40
+// Narrow, a line has two: whose it is, and what it is.
+const rowHeight = matchMedia('(min-width: 640px)').matches ? 40 : 56
 
 /** Follows the stream while the page is shown; a lost connection is made again. */
 function useTail(search: string, paused: boolean): [Tail, LiveState, (change: (t: Tail) => Tail) => void] {
@@ -273,32 +274,38 @@ function Line({ e, name }: { e: TailEvent; name: string }) {
           <Activity aria-label="execution" className="size-4 text-violet" />
         )}
       </span>
-      <span role="cell" className="w-28 shrink-0 truncate sm:w-44">
-        <Link to={`/executions/${e.execution}` as never} className="font-medium hover:text-accent-ink hover:underline" title={e.execution}>
-          {name}
-        </Link>
-      </span>
-      <span role="cell" className="flex min-w-0 flex-1 items-baseline gap-2 truncate text-[0.8125rem]">
-        {e.kind === 'hook' ? (
-          <>
-            <code className="shrink-0 text-ink-2">
-              {e.method} {e.path}
-            </code>
-            <code className="truncate text-ink-3">{e.preview}</code>
-          </>
-        ) : e.kind === 'step' ? (
-          <>
-            <span className="shrink-0 text-ink-2">
-              {e.name || e.step}
-              {e.iteration ? ` #${e.iteration}` : ''}
-            </span>
-            {(e.attempt ?? 0) > 1 && <span className="shrink-0 text-warn">attempt {e.attempt}</span>}
-            {e.httpStatus ? <span className="shrink-0 text-ink-3">HTTP {e.httpStatus}</span> : null}
+      <span role="cell" className="flex min-w-0 flex-1 flex-col sm:flex-row sm:items-center sm:gap-3">
+        <span className="min-w-0 truncate sm:w-44 sm:shrink-0">
+          <Link
+            to={`/executions/${e.execution}` as never}
+            className="font-medium hover:text-accent-ink hover:underline"
+            title={e.execution}
+          >
+            {name}
+          </Link>
+        </span>
+        <span className="flex min-w-0 items-baseline gap-2 truncate text-[0.8125rem] sm:flex-1">
+          {e.kind === 'hook' ? (
+            <>
+              <code className="truncate text-ink-2 sm:shrink-0">
+                {e.method} {e.path}
+              </code>
+              <code className="truncate text-ink-3">{e.preview}</code>
+            </>
+          ) : e.kind === 'step' ? (
+            <>
+              <span className="shrink-0 text-ink-2">
+                {e.name || e.step}
+                {e.iteration ? ` #${e.iteration}` : ''}
+              </span>
+              {(e.attempt ?? 0) > 1 && <span className="shrink-0 text-warn">attempt {e.attempt}</span>}
+              {e.httpStatus ? <span className="shrink-0 text-ink-3">HTTP {e.httpStatus}</span> : null}
+              <span className="truncate text-bad">{e.error}</span>
+            </>
+          ) : (
             <span className="truncate text-bad">{e.error}</span>
-          </>
-        ) : (
-          <span className="truncate text-bad">{e.error}</span>
-        )}
+          )}
+        </span>
       </span>
       <span role="cell" className="hidden w-20 shrink-0 text-right text-ink-3 text-xs tabular-nums md:block">
         {e.kind === 'hook' ? bytes(e.bytes ?? 0) : duration(e.durationMs ?? 0)}

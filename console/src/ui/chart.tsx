@@ -24,6 +24,7 @@ function Frame({
   time,
   height,
   read,
+  middle = true,
   children,
 }: {
   label: string
@@ -33,6 +34,8 @@ function Frame({
   time: (at: number) => string
   height: number
   read: (i: number) => { name: string; colour: string; text: string }[]
+  /** Whether half of the scale is said, too. */
+  middle?: boolean
   children: ReactNode
 }) {
   const [over, setOver] = useState<number>()
@@ -50,7 +53,7 @@ function Frame({
         style={{ height }}
       >
         <span>{format(top)}</span>
-        <span>{format(top / 2)}</span>
+        <span>{middle ? format(top / 2) : ''}</span>
         <span>0</span>
       </div>
       <div className="relative min-w-0" onPointerMove={place} onPointerLeave={() => setOver(undefined)}>
@@ -121,6 +124,7 @@ export function Columns({
       at={at}
       top={top}
       format={number}
+      middle={top % 2 === 0}
       time={time}
       height={height}
       read={i => stacks.map(s => ({ name: s.name, colour: s.colour, text: number(s.values[i] ?? 0) }))}

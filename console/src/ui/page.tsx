@@ -28,8 +28,8 @@ export function Page({
     >
       <header className="flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
-          <h1 className="text-[1.375rem] font-semibold leading-tight tracking-tight">{title}</h1>
-          {about && <p className="mt-1 max-w-2xl text-ink-3">{about}</p>}
+          <h1 className="text-[1.375rem] font-semibold leading-tight tracking-tight wrap-anywhere">{title}</h1>
+          {about && <p className="mt-1 max-w-2xl text-ink-3 wrap-anywhere">{about}</p>}
         </div>
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
       </header>
