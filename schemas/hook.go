@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -199,6 +200,67 @@ func flowOfKey(key []byte) string {
 	return flow
 }
 
+// interned is text, without a copy of what most hooks have.
+func interned(text []byte) string {
+	switch string(text) { // which copies nothing
+	case "1.0":
+		return "1.0"
+	case KindHook:
+		return KindHook
+	case "POST":
+		return "POST"
+	case "GET":
+		return "GET"
+	case "application/json":
+		return "application/json"
+	}
+	return string(text)
+}
+
+// plainHeaders reads {"name":"value",…} as the edge writes it, where no text
+// has an escape or anything but ASCII; ok is false for all else.
+func plainHeaders(text string) (headers map[string]string, ok bool) {
+	if len(text) < 2 || text[0] != '{' {
+		return nil, false
+	}
+	headers = make(map[string]string, 8)
+	for at := 1; ; at++ {
+		name, end := quotedText(text, at)
+		if end < 0 || text[end] != ':' {
+			return nil, false
+		}
+		value, end := quotedText(text, end+1)
+		if end < 0 {
+			return nil, false
+		}
+		headers[name] = value
+		switch {
+		case text[end] == '}' && end == len(text)-1:
+			return headers, true
+		case text[end] != ',':
+			return nil, false
+		}
+		at = end
+	}
+}
+
+// quotedText reads a text in quotes that begins at a place. end is the place
+// behind it, which is there; less than 0 for anything else.
+func quotedText(text string, at int) (found string, end int) {
+	if at >= len(text) || text[at] != '"' {
+		return "", -1
+	}
+	for i := at + 1; i < len(text)-1; i++ {
+		switch c := text[i]; {
+		case c == '"':
+			return text[at+1 : i], i + 1
+		case c == '\\' || c < ' ' || c >= utf8.RuneSelf:
+			return "", -1
+		}
+	}
+	return "", -1
+}
+
 // ParseHook reads a record of hooks or replays. The hook shares the record's
 // memory. The error of a record that is none says which header is wrong.
 func ParseHook(r *kgo.Record) (*Hook, error) {
@@ -208,7 +270,12 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 	}
 	var version string
 	for _, header := range r.Headers {
-		v := string(header.Value)
+		var v string
+		switch header.Key {
+		case "ce_source", "ce_httpheaders", "ce_bodyref", "ce_files", "traceparent": // not read as text
+		default:
+			v = interned(header.Value)
+		}
 		var err error
 		switch header.Key {
 		case "ce_specversion":
@@ -228,7 +295,10 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 		case "ce_query":
 			h.Query = v
 		case "ce_httpheaders":
-			err = json.Unmarshal(header.Value, &h.Headers)
+			var ok bool
+			if h.Headers, ok = plainHeaders(string(header.Value)); !ok {
+				err = json.Unmarshal(header.Value, &h.Headers)
+			}
 		case "ce_bodyref":
 			err = json.Unmarshal(header.Value, &h.BodyRef)
 		case "ce_files":

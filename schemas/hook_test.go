@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,23 @@ func FuzzParseHook(f *testing.F) {
 		}
 		if _, err := json.Marshal(again.Headers); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func FuzzHeadersAreReadAsJSON(f *testing.F) {
+	for _, text := range []string{`{}`, `{"a":"b"}`, `{"a":"b","c":"d"}`, `{"a":"b","a":"c"}`, `{"a":"b",}`, `{"a":"b"} `, ` {"a":"b"}`, `{"a":"\""}`,
+		`{"a":"ü"}`, `{"a":1}`, `{"a":`, `{"a"`, `{"a":"b`, `{"a":"b"`, `{"a":"b"}}`, `{"a":"b"{`, `{"":""}`, `{"a":"b","c"}`, `[`, ``, `{`, `{"a":"b" ,"c":"d"}`, `null`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		have, ok := plainHeaders(text)
+		if !ok {
+			return // encoding/json reads it
+		}
+		var want map[string]string
+		if err := json.Unmarshal([]byte(text), &want); err != nil || !maps.Equal(have, want) {
+			t.Errorf("%q is read as %v, want %v, %v", text, have, want, err)
 		}
 	})
 }

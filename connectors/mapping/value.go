@@ -52,6 +52,9 @@ type Object struct {
 // NewObject returns an empty object.
 func NewObject() *Object { return &Object{} }
 
+// NewObjectOf returns an empty object with room for n members.
+func NewObjectOf(n int) *Object { return &Object{members: make([]member, 0, n)} }
+
 // Set gives key the value v: in place when the key exists, else at the end.
 func (o *Object) Set(key string, v Value) {
 	if i := o.find(key); i >= 0 {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"syscall"
 	"time"
@@ -106,10 +108,11 @@ func preload(ctx context.Context, b *broker, topic string, flows []string, n int
 	}
 	defer producer.Close()
 	failed := make(chan error, 1)
+	random := rand.New(rand.NewPCG(uint64(n), 0)) // the same each time
 	for i := range n {
 		flow, now := flows[i%len(flows)], time.Now()
 		h := schemas.Hook{ID: schemas.NewExecutionID(now, schemas.PartitionOf(flow, partitions)), Kind: schemas.KindHook, Flow: flow, Time: now,
-			Method: "POST", Path: "/hook/" + flow, ContentType: "application/json", Body: kilobyte,
+			Method: "POST", Path: "/hook/" + flow, ContentType: "application/json", Body: bodyOf(i, random),
 			Headers: map[string]string{"x-delivery": fmt.Sprint(now.UnixNano(), "-", i)}}
 		r, err := h.Record()
 		if err != nil {
@@ -134,6 +137,18 @@ func preload(ctx context.Context, b *broker, topic string, flows []string, n int
 	default:
 		return nil
 	}
+}
+
+// bodyOf is a body of 1 KB that is no other's: what is always the same, Kafka's
+// clients compress to nothing.
+func bodyOf(i int, random *rand.Rand) []byte {
+	body := fmt.Appendf(make([]byte, 0, 1024), `{"id":%d,"text":"`, i)
+	for len(body) < 1000 {
+		for bits := random.Uint64(); bits > 0; bits >>= 6 {
+			body = append(body, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[bits&63])
+		}
+	}
+	return append(body, `"}`...)
 }
 
 // clocked waits until count is n, and says how many a second there were after
@@ -216,7 +231,7 @@ func threeRecords(ctx context.Context, b *broker, n int) (rate, cpu float64, err
 		for until := time.Now().Add(50 * time.Millisecond); ; {
 			fetches.EachRecord(func(r *kgo.Record) {
 				id := r.Headers[1].Value // ce_id, as text: no two are alike, as in ours
-				event := append(append(make([]byte, 0, eventBytes), id...), r.Value[:eventBytes-len(id)]...)
+				event := append(append(append(make([]byte, 0, eventBytes), id...), r.Value[:32]...), eventText...)
 				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: event}, nil)
 				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Captures(), Partition: r.Partition, Key: slices.Concat(r.Key, id[:16]), Value: id[:24]}, nil)
 				session.Produce(ctx, &kgo.Record{Topic: schemas.DefaultTopics.Replies(), Partition: r.Partition, Key: id[20:]}, nil)
@@ -241,5 +256,8 @@ func threeRecords(ctx context.Context, b *broker, n int) (rate, cpu float64, err
 	})
 }
 
-// eventBytes is the size of the record of an execution with one step.
+// eventBytes is the size of the record of an execution with one step, and
+// eventText the part of it that is the same in each.
 const eventBytes = 250
+
+var eventText = bytes.Repeat([]byte("a step, what it uses, and so on; "), 6)[:eventBytes-36-32]

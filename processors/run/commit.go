@@ -25,6 +25,10 @@ const (
 	pace  = 20 * time.Millisecond // between the beginnings of two, under load
 	// hurry is the pace when steps or lanes wait for the transaction.
 	hurry = 5 * time.Millisecond
+	// Where very much ends, what a transaction costs counts for more than when it
+	// ends.
+	large     = 500 // executions
+	largePace = 50 * time.Millisecond
 )
 
 // flight is a transaction under way. The loop goes on meanwhile: what happens
@@ -97,6 +101,9 @@ func (s *session) due() time.Time {
 	at := s.notBefore
 	if g := s.opts.gathering(); s.lastSize >= g.small {
 		next := s.lastBegan.Add(g.pace)
+		if s.lastSize >= large {
+			next = s.lastBegan.Add(largePace)
+		}
 		if s.awaited {
 			next = s.lastBegan.Add(g.hurry)
 		}
@@ -248,8 +255,12 @@ func eventRecords(e *execution, keys *schemas.Keys) ([][]byte, error) {
 	var values [][]byte
 	for events := e.events; ; {
 		n, size := 0, 0
-		for n < len(events) && (n == 0 || size+proto.Size(events[n]) <= maxEventBytes) {
-			size += proto.Size(events[n])
+		for n < len(events) {
+			more := sizeOf(events[n])
+			if n > 0 && size+more > maxEventBytes {
+				break
+			}
+			size += more
 			n++
 		}
 		summary.Events = events[:n]
@@ -262,6 +273,20 @@ func eventRecords(e *execution, keys *schemas.Keys) ([][]byte, error) {
 			return values, nil
 		}
 	}
+}
+
+// sizeOf is about how many bytes an event takes, and no fewer.
+func sizeOf(event *records.Event) int {
+	const small = 256 // numbers, times and tags
+	switch fact := event.Fact.(type) {
+	case *records.Event_Started:
+		return small
+	case *records.Event_Attempt:
+		a := fact.Attempt
+		return small + len(a.Step) + len(a.Name) + len(a.Uses) + len(a.IdempotencyKey) + len(a.Input) + len(a.Output) +
+			len(a.Failure.GetKind()) + len(a.Failure.GetMessage()) + len(a.Failure.GetStep())
+	}
+	return small + proto.Size(event)
 }
 
 func traceHeaders(traceparent string) []kgo.RecordHeader {

@@ -103,7 +103,8 @@ func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p
 	if failure != nil || text == nil || string(text) == `""` {
 		return delivery{}, false, failure
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", p.flow, text))
+	var room [256]byte
+	sum := sha256.Sum256(append(append(append(room[:0], p.flow...), 0), text...))
 	return delivery(sum[:16]), true, nil
 }
 

@@ -63,11 +63,12 @@ func (s *session) inline(e *execution, u unit) bool {
 	if slow && now.Before(past.until) {
 		return false
 	}
-	ctx := &leashed{Context: s.jobCtx, until: now.Add(leash)}
-	j := s.jobOf(e, u)
-	j.inline = true
-	r := j.run(ctx)
-	if ctx.over || r.notCompiled {
+	// Nothing outlives the attempt that could hold on to these.
+	s.leash = leashed{Context: s.jobCtx, until: now.Add(leash)}
+	s.inlined = s.jobOf(e, u)
+	s.inlined.inline = true
+	r := s.inlined.run(&s.leash)
+	if s.leash.over || r.notCompiled {
 		past.outrun(time.Now())
 		if s.outran == nil {
 			s.outran = map[*stepPlan]outran{}

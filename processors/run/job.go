@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
@@ -84,10 +85,14 @@ func (j *job) run(ctx context.Context) (r result) {
 	if step.effect() {
 		a.IdempotencyKey = idempotencyKey(j.keysOf, step.ID, max(j.unit.iteration, 0))
 	}
-	if j.traceparent != "" {
+	if j.traceparent != "" && !(j.inline && !j.session.traced) {
 		ctx = propagator.Extract(ctx, propagation.MapCarrier{"traceparent": j.traceparent})
 	}
-	ctx, span := tracer.Start(ctx, step.span)
+	span := trace.SpanFromContext(ctx)
+	if j.session.traced {
+		ctx, span = tracer.Start(ctx, step.span)
+		defer span.End()
+	}
 	if span.IsRecording() {
 		span.SetAttributes(
 			attribute.String("sluice.flow", j.plan.flow), attribute.String("sluice.execution", j.id.String()),
@@ -107,7 +112,6 @@ func (j *job) run(ctx context.Context) (r result) {
 			span.SetStatus(codes.Error, r.err.Message)
 		}
 		r.attempt = a
-		span.End()
 	}()
 
 	if r.hook == nil {
@@ -234,16 +238,16 @@ func tooLarge(bytes int) *connectors.Error {
 // scopeOf is what expressions see: the hook's view, the execution, the outputs
 // so far, the callback URLs if there are any, and the element if there is one.
 func scopeOf(hook *loadedHook, p *plan, outputs []output, callbacks *mapping.Object, of *element) *mapping.Object {
-	steps := mapping.NewObject()
+	steps := mapping.NewObjectOf(len(outputs))
 	for _, o := range outputs {
 		steps.Set(o.step, o.value)
 	}
-	scope := mapping.NewObject()
+	scope := mapping.NewObjectOf(11)
 	hook.view(p.raw).Range(func(k string, v mapping.Value) bool {
 		scope.Set(k, v)
 		return true
 	})
-	execution := mapping.NewObject()
+	execution := mapping.NewObjectOf(4)
 	execution.Set("id", hook.ID.String())
 	execution.Set("flow", p.flow)
 	execution.Set("version", mapping.Number(itoa(int64(p.version))))

@@ -23,10 +23,14 @@ type metrics struct {
 	inFlight     prometheus.Gauge
 	postponed    prometheus.Counter
 	breakers     prometheus.Gauge
+
+	// By status, those of executions and attempts that were looked up before.
+	byStatus, byStepStatus map[int32]prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
+		byStatus: map[int32]prometheus.Counter{}, byStepStatus: map[int32]prometheus.Counter{},
 		executions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_run_executions_total", Help: "Executions that ended, by how."}, []string{"status"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -67,10 +71,20 @@ func (m *metrics) committed(n int, took time.Duration) {
 }
 
 func (m *metrics) ended(x *records.Execution) {
-	m.executions.WithLabelValues(schemas.StatusName(x.Status)).Inc()
+	counter := m.byStatus[int32(x.Status)]
+	if counter == nil {
+		counter = m.executions.WithLabelValues(schemas.StatusName(x.Status))
+		m.byStatus[int32(x.Status)] = counter
+	}
+	counter.Inc()
 	m.duration.Observe(time.Duration(x.EndedAt - x.StartedAt).Seconds())
 }
 
 func (m *metrics) attempt(a *records.Attempt) {
-	m.attempts.WithLabelValues(schemas.StepStatusName(a.Status)).Inc()
+	counter := m.byStepStatus[int32(a.Status)]
+	if counter == nil {
+		counter = m.attempts.WithLabelValues(schemas.StepStatusName(a.Status))
+		m.byStepStatus[int32(a.Status)] = counter
+	}
+	counter.Inc()
 }

@@ -11,12 +11,12 @@ import (
 // newScope is what the hook, its body at hand, brings into the scope of
 // expressions: an envelope around the body, which is never mixed with it.
 func newScope(h *schemas.Hook, raw bool) *mapping.Object {
-	headers := mapping.NewObject()
+	headers := mapping.NewObjectOf(len(h.Headers))
 	for _, name := range sortedKeys(h.Headers) {
 		headers.Set(name, h.Headers[name])
 	}
 	query := bodies.FormFields([]byte(h.Query), views)
-	scope := mapping.NewObject()
+	scope := mapping.NewObjectOf(6)
 	scope.Set("body", bodyView(h, query, raw))
 	scope.Set("query", query)
 	scope.Set("headers", headers)

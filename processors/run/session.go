@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel"
 
 	"sluice/connectors"
 	"sluice/connectors/mapping"
@@ -52,6 +53,9 @@ type session struct {
 	plans      map[planKey]*plan
 	planned    int64 // of which changes of the components
 	outran     map[*stepPlan]outran
+	traced     bool    // spans go somewhere
+	leash      leashed // of the attempt in the loop,
+	inlined    job     // and that attempt
 	timers     timers
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
@@ -178,6 +182,8 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		s.share = newShare(opts.Live)
 	}
 	s.jobCtx, s.stop = context.WithCancel(context.Background())
+	// What cannot be flushed is the stand-in that otel has until it is set up.
+	_, s.traced = otel.GetTracerProvider().(interface{ ForceFlush(context.Context) error })
 	reader, err := kgo.NewClient(append(opts.Kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
 		kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes-1024))...)
 	if err != nil {
