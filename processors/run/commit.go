@@ -54,6 +54,8 @@ func (f *flight) over() bool {
 // passenger is what a transaction says about an execution.
 type passenger struct {
 	e         *execution
+	stands    *records.ExecutionRecord // how it stands, without the events
+	trace     string                   // its traceparent
 	events    []*records.Event
 	out       []*kgo.Record
 	state     *kgo.Record // its snapshot
@@ -72,6 +74,7 @@ func (s *session) commit(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	keys := s.opts.Keys
 	offsets := make(map[int32]int64, len(s.partitions))
 	for n, p := range s.partitions {
 		offsets[n] = p.position
@@ -84,7 +87,13 @@ func (s *session) commit(ctx context.Context, now time.Time) error {
 		// The end of the process must not cut a transaction in two.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
 		defer cancel()
-		f.err = s.transact(ctx, recs, offsets, member, generation)
+		happened, err := f.happened(s.opts.Topics.Executions(), keys)
+		if err == nil {
+			recs = append(happened, recs...)
+			f.written = len(recs)
+			err = s.transact(ctx, recs, offsets, member, generation)
+		}
+		f.err = err
 		close(f.done)
 		s.results.land()
 	})
@@ -118,37 +127,29 @@ func (s *session) due() time.Time {
 // they say off the list.
 func (s *session) seal() (*flight, []*kgo.Record, error) {
 	f := &flight{list: make([]passenger, 0, len(s.touched)), dead: s.dead, marks: s.marks, began: time.Now(), done: make(chan struct{})}
-	recs := make([]*kgo.Record, 0, 2*len(s.touched)+len(s.dead)+len(s.marks)+1)
+	recs := make([]*kgo.Record, 0, len(s.touched)+len(s.dead)+len(s.marks)+1)
 	for _, e := range s.touched {
 		if !s.owns(e) {
 			continue
 		}
-		happened, err := eventRecords(e, s.opts.Keys)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, value := range happened {
-			recs = append(recs, &kgo.Record{
-				Topic: s.opts.Topics.Executions(), Partition: e.partition.number,
-				Key: []byte(e.x.FlowId), Value: value, Headers: traceHeaders(e.x.Traceparent),
-			})
-		}
 		recs = append(recs, e.out...)
-		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable}
-		state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
-		if passenger.state = state; !passenger.ended {
-			s.markRest(e)
-			if state.Value, err = s.opts.Keys.SealState(e.x); err != nil {
-				return nil, nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
-			}
-		}
+		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable,
+			stands: standing(e.x), trace: e.x.Traceparent}
 		if !passenger.ended || e.stored {
+			state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
+			if passenger.state = state; !passenger.ended {
+				s.markRest(e)
+				var err error
+				if state.Value, err = s.opts.Keys.SealState(e.x); err != nil {
+					return nil, nil, fmt.Errorf("encoding the snapshot of execution %s: %w", e.id, err)
+				}
+			}
 			recs = append(recs, state)
 		}
 		f.list = append(f.list, passenger)
 	}
 	recs = append(append(recs, s.dead...), s.marks...)
-	if len(recs) == 0 {
+	if len(recs) == 0 && len(f.list) == 0 {
 		// Only offsets moved, past a command for what has ended. See transact
 		// for why there must be a record: a tombstone for nobody.
 		for n := range s.partitions {
@@ -160,7 +161,6 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 		p.e.aboard = true
 		p.e.touched, p.e.events, p.e.out, p.e.undurable, p.e.landing = false, nil, nil, false, p.undurable
 	}
-	f.written = len(recs)
 	s.touched, s.dead, s.marks, s.moved = nil, nil, nil, false
 	s.lastBegan, s.lastSize, s.awaited = f.began, len(f.list), false
 	return f, recs, nil
@@ -245,15 +245,39 @@ func (s *session) await() error {
 	return s.land()
 }
 
-// eventRecords are the records of what an execution did, usually one.
-func eventRecords(e *execution, keys *schemas.Keys) ([][]byte, error) {
-	summary := &records.ExecutionRecord{
-		ExecutionId: e.x.Id, FlowId: e.x.FlowId, Version: e.x.Version, Status: e.x.Status,
-		StartedAt: e.x.StartedAt, EndedAt: e.x.EndedAt, Failure: e.x.Failure, Hook: e.x.Hook,
-		ReplayOf: e.x.ReplayOf, Replay: e.x.Replay, TraceId: traceID(e.x.Traceparent), Key: e.x.Key,
+// happened are the records of what all did: encoded beside the loop, for they
+// are of what does not change any more.
+func (f *flight) happened(topic string, keys *schemas.Keys) ([]*kgo.Record, error) {
+	recs := make([]*kgo.Record, 0, len(f.list))
+	for i := range f.list {
+		p := &f.list[i]
+		values, err := eventRecords(p.stands, p.events, keys)
+		if err != nil {
+			return nil, err
+		}
+		for _, value := range values {
+			recs = append(recs, &kgo.Record{
+				Topic: topic, Partition: p.e.partition.number,
+				Key: []byte(p.stands.FlowId), Value: value, Headers: traceHeaders(p.trace),
+			})
+		}
 	}
+	return recs, nil
+}
+
+// standing is how an execution stands.
+func standing(x *records.Execution) *records.ExecutionRecord {
+	return &records.ExecutionRecord{
+		ExecutionId: x.Id, FlowId: x.FlowId, Version: x.Version, Status: x.Status,
+		StartedAt: x.StartedAt, EndedAt: x.EndedAt, Failure: x.Failure, Hook: x.Hook,
+		ReplayOf: x.ReplayOf, Replay: x.Replay, TraceId: traceID(x.Traceparent), Key: x.Key,
+	}
+}
+
+// eventRecords are the values of an execution's records, usually one.
+func eventRecords(summary *records.ExecutionRecord, events []*records.Event, keys *schemas.Keys) ([][]byte, error) {
 	var values [][]byte
-	for events := e.events; ; {
+	for {
 		n, size := 0, 0
 		for n < len(events) {
 			more := sizeOf(events[n])
@@ -266,7 +290,7 @@ func eventRecords(e *execution, keys *schemas.Keys) ([][]byte, error) {
 		summary.Events = events[:n]
 		value, err := keys.SealEvents(summary)
 		if err != nil {
-			return nil, fmt.Errorf("encoding the events of execution %s: %w", e.id, err)
+			return nil, fmt.Errorf("encoding the events of execution %s: %w", schemas.ExecutionIDFromBytes(summary.ExecutionId), err)
 		}
 		values = append(values, value)
 		if events = events[n:]; len(events) == 0 {

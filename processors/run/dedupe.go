@@ -111,7 +111,7 @@ func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p
 // duplicate says whether a hook is a delivery of an event that has been seen,
 // and which execution that one started. The first delivery is remembered. With a
 // failure the hook must not be run.
-func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (first schemas.ExecutionID, found bool, failure *records.Failure) {
+func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook, given *polled) (first schemas.ExecutionID, found bool, failure *records.Failure) {
 	version := s.opts.Catalog.Flow(h.Flow).Latest()
 	if version.Flow.Dedupe == nil || !h.ReplayOf.IsZero() {
 		return schemas.ExecutionID{}, false, nil
@@ -127,7 +127,10 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook) (f
 	if expression == nil {
 		return schemas.ExecutionID{}, false, nil // nobody gives its deliveries an ID
 	}
-	key, ok, failure := keyOf(ctx, expression, h, plan)
+	key, ok, failure := given.key, given.hasKey, given.failure
+	if given.keyedBy != plan {
+		key, ok, failure = keyOf(ctx, expression, h, plan)
+	}
 	if !ok {
 		return schemas.ExecutionID{}, false, failure
 	}

@@ -30,10 +30,10 @@ func TestHooksTakenAtTheEndKeepTheirKeys(t *testing.T) {
 			ContentType: "application/json", Body: []byte(`{"id":1,"lane":"a"}`)}}
 	}
 	first := hook()
-	if _, duplicate, _ := s.duplicate(over, p, first); duplicate {
+	if _, duplicate, _ := s.duplicate(over, p, first, &polled{}); duplicate {
 		t.Error("the first delivery is a duplicate")
 	}
-	if id, duplicate, _ := s.duplicate(over, p, hook()); !duplicate || id != first.ID {
+	if id, duplicate, _ := s.duplicate(over, p, hook(), &polled{}); !duplicate || id != first.ID {
 		t.Errorf("the second delivery is a duplicate: %v, of %v; want of %v", duplicate, id, first.ID)
 	}
 	if key, _, _ := s.orderKey(over, hook()); len(key) == 0 {

@@ -17,13 +17,19 @@ import (
 // makeKey bounds the wait for a key of a new execution.
 const makeKey = 5 * time.Second
 
-// parse reads and opens a record. With schemas.ErrErased the hook is there, and
-// nothing of what it brought.
+// parse reads and opens a record that is read again.
 func (s *session) parse(ctx context.Context, r *kgo.Record) (*schemas.Hook, error) {
 	hook, err := schemas.ParseHook(r)
-	if err != nil {
-		return nil, err
+	return s.open(ctx, &polled{hook: &loadedHook{Hook: hook}, err: err})
+}
+
+// open opens what was polled. With schemas.ErrErased the hook is there, and
+// nothing of what it brought.
+func (s *session) open(ctx context.Context, given *polled) (*schemas.Hook, error) {
+	if given.err != nil {
+		return nil, given.err
 	}
+	hook := given.hook.Hook
 	if err := s.opts.Keys.OpenHook(ctx, hook); err != nil {
 		return hook, err
 	}

@@ -53,9 +53,10 @@ type session struct {
 	plans      map[planKey]*plan
 	planned    int64 // of which changes of the components
 	outran     map[*stepPlan]outran
-	traced     bool    // spans go somewhere
-	leash      leashed // of the attempt in the loop,
-	inlined    job     // and that attempt
+	traced     bool     // spans go somewhere
+	polled     []polled // room for what a poll gives
+	leash      leashed  // of the attempt in the loop,
+	inlined    job      // and that attempt
 	timers     timers
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
@@ -325,17 +326,16 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	if failed != nil {
 		return failed
 	}
-	if failed = s.awake(ctx); failed != nil {
-		return failed
+	if err := s.awake(ctx); err != nil {
+		return err
 	}
-	fetches.EachRecord(func(r *kgo.Record) {
-		if failed == nil {
-			failed = s.receive(ctx, r)
+	polled := s.readAll(fetches)
+	for i := range polled {
+		if err := s.receive(ctx, &polled[i]); err != nil {
+			return err
 		}
-	})
-	if failed != nil {
-		return failed
 	}
+	clear(polled)
 	if s.flight != nil && s.flight.over() {
 		if err := s.land(); err != nil {
 			return err
@@ -358,12 +358,13 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 }
 
 // take turns one record into an execution, or a command into its effect.
-func (s *session) take(ctx context.Context, r *kgo.Record) error {
+func (s *session) take(ctx context.Context, given *polled) error {
+	r := given.record
 	p := s.partitions[r.Partition]
 	if p == nil || r.Offset < p.position {
 		return fmt.Errorf("polled %s/%d at offset %d, which this runner does not own", r.Topic, r.Partition, r.Offset)
 	}
-	hook, err := s.parse(ctx, r)
+	hook, err := s.open(ctx, given)
 	erased := errors.Is(err, schemas.ErrErased)
 	if (err == nil || erased) && hook.Kind != schemas.KindHook {
 		if at := p.rests.find(hook.ID); at != nil {
@@ -404,7 +405,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		return nil // the edge's producer repeated itself
 	}
 	e := &execution{
-		id: hook.ID, partition: p, at: -1, hook: &loadedHook{Hook: hook}, busy: map[unit]context.CancelFunc{},
+		id: hook.ID, partition: p, at: -1, hook: given.hook, busy: map[unit]context.CancelFunc{},
 		x: &records.Execution{
 			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
 			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
@@ -429,7 +430,7 @@ func (s *session) take(ctx context.Context, r *kgo.Record) error {
 		return err
 	}
 	defer done()
-	first, isDuplicate, failure := s.duplicate(ctx, p, whole)
+	first, isDuplicate, failure := s.duplicate(ctx, p, whole, given)
 	if isDuplicate {
 		s.endDuplicate(e, first)
 		return nil

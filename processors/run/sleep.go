@@ -460,15 +460,16 @@ func (s *session) proceedTo(to ref, flow string) {
 // receive takes a polled record, unless it has to wait: the records of a
 // partition are taken in their order, and its position is behind the last that
 // was taken. What happens to other partitions, and what is in flight, goes on.
-func (s *session) receive(ctx context.Context, r *kgo.Record) error {
+func (s *session) receive(ctx context.Context, given *polled) error {
+	r := given.record
 	p := s.partitions[r.Partition]
 	if p == nil || len(p.inbox) == 0 {
-		err := s.take(ctx, r)
+		err := s.take(ctx, given)
 		if p == nil || !errors.Is(err, errAtRest) {
 			return err
 		}
-	} else if hook, err := schemas.ParseHook(r); err == nil && hook.Kind != schemas.KindHook {
-		if at := p.rests.find(hook.ID); at != nil {
+	} else if given.err == nil && given.hook.Kind != schemas.KindHook {
+		if at := p.rests.find(given.hook.ID); at != nil {
 			s.load(p, at, false) // it will be wanted soon
 		}
 	}
@@ -482,7 +483,9 @@ func (s *session) receive(ctx context.Context, r *kgo.Record) error {
 
 func (s *session) takeInbox(ctx context.Context, p *partition) error {
 	for len(p.inbox) > 0 {
-		err := s.take(ctx, p.inbox[0])
+		given := polled{record: p.inbox[0]} // anew: to open a hook changes it
+		s.read(&given)
+		err := s.take(ctx, &given)
 		if errors.Is(err, errAtRest) {
 			return nil
 		}
