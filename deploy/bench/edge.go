@@ -35,6 +35,7 @@ var kilobyte = fmt.Appendf(nil, `{"id":1,"text":"%s"}`, strings.Repeat("x", 1000
 // broker is a Kafka to measure on.
 type broker struct {
 	name  string
+	addrs []string
 	kafka []kgo.Opt
 	close func()
 	apart bool // a process of its own
@@ -73,7 +74,7 @@ func apache() (*broker, error) {
 }
 
 func prepared(name string, addrs []string, stop func()) (*broker, error) {
-	b := &broker{name: name, close: stop, kafka: []kgo.Opt{kgo.SeedBrokers(addrs...), kgo.MetadataMinAge(200 * time.Millisecond)}}
+	b := &broker{name: name, addrs: addrs, close: stop, kafka: []kgo.Opt{kgo.SeedBrokers(addrs...), kgo.MetadataMinAge(200 * time.Millisecond)}}
 	client, err := kgo.NewClient(b.kafka...)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

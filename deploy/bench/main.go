@@ -38,17 +38,19 @@ type settings struct {
 	rounds int
 	slice  time.Duration // of one measurement
 	hooks  int           // of one pipeline measurement
+	waits  int           // executions that wait
 	binary string
 }
 
 func main() {
 	short := flag.Bool("short", false, "a quick look: fewer and shorter rounds")
 	file := flag.String("json", "", "also write the lines to this `FILE`")
-	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, record, binary, replay, history, mapping")
+	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, record, binary, replay, history, mapping, waits")
 	binary := flag.String("binary", "bin/sluice", "the `FILE` that make build leaves")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of what runs in this process to this `FILE`")
 	folder := flag.String("fill", "", "measure nothing: fill this data `FOLDER` with a history, for a browser test to look at")
 	executions := flag.Int("executions", 1_000_000, "how many executions -fill makes")
+	runner := flag.String("runner", "", "be the runner that the part waits measures, with these `BROKERS`")
 	flag.Parse()
 	if *folder != "" {
 		if _, err := fill(context.Background(), *folder, *executions); err != nil {
@@ -67,12 +69,19 @@ func main() {
 		pprof.StartCPUProfile(f)
 		defer pprof.StopCPUProfile()
 	}
-	s := settings{rounds: 5, slice: 2 * time.Second, hooks: 20_000, binary: *binary}
+	s := settings{rounds: 5, slice: 2 * time.Second, hooks: 20_000, waits: 1_000_000, binary: *binary}
 	if *short {
-		s = settings{rounds: 2, slice: time.Second, hooks: 4_000, binary: *binary}
+		s = settings{rounds: 2, slice: time.Second, hooks: 4_000, waits: 100_000, binary: *binary}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *runner != "" {
+		if err := runAlone(ctx, *runner, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: the runner:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := bench(ctx, s, *only, *file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		pprof.StopCPUProfile()
@@ -85,7 +94,7 @@ func bench(ctx context.Context, s settings, only, file string) error {
 		name    string
 		measure func(context.Context, settings) ([]line, error)
 	}{
-		{"mapping", mappings}, {"edge", edges}, {"pipeline", pipelines}, {"record", recordPaths}, {"binary", binaries}, {"replay", replays}, {"history", histories},
+		{"mapping", mappings}, {"edge", edges}, {"pipeline", pipelines}, {"record", recordPaths}, {"binary", binaries}, {"replay", replays}, {"history", histories}, {"waits", waits},
 	}
 	var lines []line
 	for _, p := range parts {
