@@ -61,16 +61,34 @@ export function LiveDot({ state, paused }: { state: LiveState; paused?: boolean 
   )
 }
 
+const isMoment = (text: string) => /^\d{4}-/.test(text)
+
+/** A time of the calendar, in the reader's own zone. */
+function Moment({ label, value, onChange }: { label: string; value: string; onChange: (iso: string) => void }) {
+  const at = isMoment(value) ? new Date(value) : undefined
+  const local = at && !Number.isNaN(at.getTime()) ? new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : ''
+  return (
+    <input
+      type="datetime-local"
+      step={1}
+      aria-label={label}
+      value={local}
+      onChange={e => onChange(e.target.value ? new Date(e.target.value).toISOString() : '')}
+      className="h-9 rounded-lg border border-line-strong bg-surface px-2.5 text-[0.8125rem]"
+    />
+  )
+}
+
 /** Filters that have no field of their own: each is shown, and goes by a click. */
 const chips = (f: Filters): [keyof Filters, string][] =>
   (
     [
       ['step', `Failed at ${f.step}`],
-      ['until', `Before ${f.until}`],
+      ['until', isMoment(f.until) ? '' : `Before ${f.until}`],
       ['replayOf', `Repeats of ${f.replayOf.slice(0, 13)}…`],
       ['replay', `Of replay ${f.replay}`],
     ] as [keyof Filters, string][]
-  ).filter(([key]) => f[key])
+  ).filter(([key, said]) => f[key] && said)
 
 const rowHeight = 52
 
@@ -137,6 +155,7 @@ export function RunLog() {
   useShortcut('/', () => searchBox.current?.focus(), { label: 'Search the run log' })
   const [text, setText] = useState(filters.q)
   useEffect(() => setText(filters.q), [filters.q])
+  const between = isMoment(filters.since) || isMoment(filters.until)
   const show = useCallback((i: number) => virtual.scrollToIndex(i), [virtual])
   const onKeyDown = useRowKeys(scroll, rows.length, show)
 
@@ -194,8 +213,12 @@ export function RunLog() {
         </select>
         <select
           aria-label="Time"
-          value={filters.since}
-          onChange={e => setFilters({ since: e.target.value, until: '' })}
+          value={between ? 'between' : filters.since}
+          onChange={e =>
+            e.target.value === 'between'
+              ? setFilters({ since: new Date(Date.now() - 3_600_000).toISOString(), until: new Date().toISOString() })
+              : setFilters({ since: e.target.value, until: '' })
+          }
           className="h-9 rounded-lg border border-line-strong bg-surface px-2.5"
         >
           {spans.map(([v, label]) => (
@@ -203,8 +226,15 @@ export function RunLog() {
               {label}
             </option>
           ))}
-          {!spans.some(([v]) => v === filters.since) && <option value={filters.since}>Since {filters.since}</option>}
+          <option value="between">Between…</option>
+          {!between && !spans.some(([v]) => v === filters.since) && <option value={filters.since}>Since {filters.since}</option>}
         </select>
+        {between && (
+          <>
+            <Moment label="From" value={filters.since} onChange={since => setFilters({ since })} />
+            <Moment label="To" value={filters.until} onChange={until => setFilters({ until })} />
+          </>
+        )}
         <input
           aria-label="Execution ID begins with"
           placeholder="ID begins with"

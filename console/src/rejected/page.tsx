@@ -81,7 +81,12 @@ export function RejectedPage() {
       ) : (
         <div className="grid min-w-0 gap-4 lg:grid-cols-[minmax(0,2fr)_minmax(0,3fr)]">
           <Card className="min-w-0 self-start overflow-hidden">
-            <ul ref={rows} aria-label="Rejected requests" className="max-h-[calc(100dvh-12rem)] overflow-y-auto" onKeyDown={onKeyDown}>
+            <ul
+              ref={rows}
+              aria-label="Rejected requests"
+              className="max-h-72 overflow-y-auto lg:max-h-[calc(100dvh-12rem)]"
+              onKeyDown={onKeyDown}
+            >
               {items.map((r, i) => (
                 <li key={`${r.flow} ${r.id}`} className="border-line border-b last:border-0">
                   <button
@@ -248,7 +253,7 @@ function Why({ r, busy, again }: { r: RejectedDetail; busy: boolean; again: () =
         </section>
         {!r.execution && (
           <section aria-label="What would become of it now">
-            <h3 className="flex items-center gap-2 font-medium text-ink-2 text-xs">
+            <h3 className="flex flex-wrap items-center gap-x-2 font-medium text-ink-2 text-xs wrap-anywhere">
               With the flow{credential ? ` and the credential ${credential.name || credential.id}` : ''} as they are now
               <Button small look="quiet" busy={busy} icon={<RefreshCw aria-hidden className="size-3.5" />} onClick={again}>
                 Check again
