@@ -1,6 +1,7 @@
 import { Download, FileIcon } from 'lucide-react'
 import { useState } from 'react'
 import { printJSON } from '../flow/exact.ts'
+import { LargeBody } from '../payload/large.tsx'
 import { PayloadTree } from '../payload/tree.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Card } from '../ui/page.tsx'
@@ -94,7 +95,7 @@ export function Request({ x }: { x: ExecutionDetail }) {
                 {h.bodyEncoding && ' · not text: shown as base64'}
               </p>
               {apart ? (
-                <p className="text-ink-2">It is large, and kept apart: download it to read it.</p>
+                <LargeBody url={h.bodyUrl} size={h.bodySize} name="body" />
               ) : (
                 <PayloadTree value={h.body} name="body" height={420} />
               )}
