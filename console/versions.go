@@ -24,6 +24,9 @@ func (c *Console) registerVersions(api huma.API) {
 type Version struct {
 	Version     int32           `json:"version"`
 	PublishedAt time.Time       `json:"publishedAt"`
+	Name        string          `json:"name,omitempty" doc:"The flow's name in it"`
+	Note        string          `json:"note,omitempty" doc:"The flow's note in it"`
+	Steps       int             `json:"steps" doc:"How many steps it has"`
 	Document    json.RawMessage `json:"document,omitempty"`
 }
 
@@ -41,9 +44,18 @@ func (c *Console) listVersions(_ context.Context, in *flowInput) (*versionList, 
 	out := &versionList{}
 	out.Body.Items = []Version{}
 	for i := len(f.Versions) - 1; i >= 0; i-- {
-		out.Body.Items = append(out.Body.Items, Version{Version: f.Versions[i].Number, PublishedAt: f.Versions[i].At})
+		out.Body.Items = append(out.Body.Items, version(f.Versions[i]))
 	}
 	return out, nil
+}
+
+// version is a version without its document.
+func version(v *schemas.FlowVersion) Version {
+	shown := Version{Version: v.Number, PublishedAt: v.At}
+	if v.Flow != nil {
+		shown.Name, shown.Note, shown.Steps = v.Flow.Name, v.Flow.Note, len(v.Flow.Steps)
+	}
+	return shown
 }
 
 type versionInput struct {
@@ -70,7 +82,9 @@ func (c *Console) getVersion(_ context.Context, in *versionInput) (*versionOutpu
 	if err != nil {
 		return nil, err
 	}
-	return &versionOutput{Version{Version: v.Number, PublishedAt: v.At, Document: v.Document}}, nil
+	shown := version(v)
+	shown.Document = v.Document
+	return &versionOutput{shown}, nil
 }
 
 type restoreInput struct {

@@ -1,4 +1,16 @@
-import { Activity, Boxes, Database, History, KeyRound, LayoutDashboard, ScrollText, Settings, ShieldAlert, Workflow } from 'lucide-react'
+import {
+  Activity,
+  Bell,
+  Boxes,
+  Database,
+  History,
+  KeyRound,
+  LayoutDashboard,
+  ScrollText,
+  Settings,
+  ShieldAlert,
+  Workflow,
+} from 'lucide-react'
 import type { ComponentType } from 'react'
 
 export interface Place {
@@ -18,6 +30,7 @@ export const places: Place[] = [
   { to: '/rejected', label: 'Rejected requests', also: 'signature refused 401 debugger', icon: ShieldAlert },
   { to: '/replays', label: 'Replays', also: 'dry run what-if again', icon: History },
   { to: '/sql', label: 'SQL', also: 'query analytics chart', icon: Database },
+  { to: '/alerts', label: 'Alerts', also: 'notify threshold slack e-mail', icon: Bell },
   { to: '/credentials', label: 'Credentials', also: 'secrets keys', icon: KeyRound },
   { to: '/components', label: 'Components', also: 'connectors openapi', icon: Boxes },
   { to: '/settings', label: 'Settings', also: 'theme health doctor', icon: Settings },

@@ -97,6 +97,10 @@ const routes = [
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),
   at(
+    '/alerts',
+    lazyRouteComponent(() => import('../alerts/page.tsx'), 'AlertsPage'),
+  ),
+  at(
     '/credentials',
     lazyRouteComponent(() => import('../credentials/page.tsx'), 'CredentialsPage'),
   ),

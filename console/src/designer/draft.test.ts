@@ -45,8 +45,6 @@ afterEach(async () => {
     d.close()
     await d.save()
   }
-  vi.unstubAllGlobals()
-  vi.restoreAllMocks()
 })
 
 async function tab(name: string): Promise<Draft> {
@@ -165,6 +163,7 @@ test('a full storage gives up the undo list first, and then says that nothing is
   const d = await tab('1')
   let most = 900
   const items = new Map<string, string>()
+  const real = localStorage
   vi.stubGlobal('localStorage', {
     getItem: (k: string) => items.get(k) ?? null,
     removeItem: (k: string) => items.delete(k),
@@ -179,6 +178,7 @@ test('a full storage gives up the undo list first, and then says that nothing is
   most = 10
   d.edit('Note', note('x'))
   expect(d.get().kept).toBe(false)
+  vi.stubGlobal('localStorage', real)
 })
 
 test('where the flow was deleted meanwhile, the draft becomes a flow again', async () => {

@@ -1,6 +1,6 @@
-import { useMutation } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Database, Download, History, Play } from 'lucide-react'
+import { Database, Download, History, Play, Save } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { Button } from '../ui/button.tsx'
@@ -8,26 +8,55 @@ import { CopyButton } from '../ui/copy.tsx'
 import { TextArea } from '../ui/field.tsx'
 import { Keys } from '../ui/menu.tsx'
 import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
+import { tell, tellError } from '../ui/toast.tsx'
 import { examples, views } from './examples.ts'
+import { SaveDialog, type Saved, SavedList, savedQueries, saveNew, saveOver } from './saved.tsx'
 import { chartOf, csv, type Result, replayable } from './shape.ts'
 import { ResultTable } from './table.tsx'
 
 const ResultChart = lazy(() => import('./chart.tsx').then(m => ({ default: m.ResultChart })))
 
 const inURL = () => new URLSearchParams(location.search).get('q') ?? ''
+const openInURL = () => new URLSearchParams(location.search).get('saved') ?? undefined
 
 /** SQL over the history. The statement is in the address, so that a question can be sent to somebody. */
 export function SqlPage() {
   const [sql, setSql] = useState(inURL() || examples[0]!.sql)
   const [view, setView] = useState<'chart' | 'table'>('chart')
+  const [openID, setOpenID] = useState(openInURL)
+  const [naming, setNaming] = useState(false)
+  const client = useQueryClient()
+  const open = useQuery(savedQueries).data?.find(q => q.id === openID)
   const run = useMutation({
     mutationFn: async (statement: string) => (await exact<Result>('POST', '/query', { body: { sql: statement } })).data,
   })
-  const ask = (statement: string) => {
+  const show = (statement: string, saved = openID) =>
+    history.replaceState(history.state, '', `?${new URLSearchParams({ ...(saved ? { saved } : {}), q: statement })}`)
+  const ask = (statement: string, saved = openID) => {
     if (!statement.trim() || run.isPending) return
-    history.replaceState(history.state, '', `?${new URLSearchParams({ q: statement })}`)
+    show(statement, saved)
     run.mutate(statement)
   }
+  const openSaved = (q: Saved) => {
+    setOpenID(q.id)
+    setSql(q.sql)
+    ask(q.sql, q.id)
+  }
+  const save = async () => {
+    if (!open) return setNaming(true)
+    try {
+      await saveOver({ ...open, sql })
+      await client.invalidateQueries({ queryKey: ['queries'] })
+      tell(`${open.name} saved`)
+    } catch (e) {
+      tellError(e)
+    }
+  }
+  // A link to a saved query alone shows what it says now.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it is there
+  useEffect(() => {
+    if (open && !inURL()) openSaved(open)
+  }, [open?.id])
   // biome-ignore lint/correctness/useExhaustiveDependencies: a question that came with the address is asked once
   useEffect(() => {
     if (inURL()) ask(inURL())
@@ -67,6 +96,17 @@ export function SqlPage() {
                 <Keys>Ctrl</Keys> <Keys>Enter</Keys>
               </span>
               <span className="flex-1" />
+              {open && open.sql !== sql && <span className="text-[0.8125rem] text-ink-3">{open.name}, changed</span>}
+              {(!open || open.sql !== sql) && (
+                <Button icon={<Save aria-hidden className="size-4" />} disabled={!sql.trim()} onClick={() => void save()}>
+                  Save
+                </Button>
+              )}
+              {open && (
+                <Button look="quiet" onClick={() => setNaming(true)}>
+                  Save as…
+                </Button>
+              )}
               <CopyButton name="the statement" text={() => sql} />
             </div>
           </Card>
@@ -138,7 +178,16 @@ export function SqlPage() {
           )}
         </div>
 
-        <aside className="flex flex-col gap-5">
+        <aside className="flex min-w-0 flex-col gap-5">
+          <SavedList
+            open={openID}
+            onOpen={openSaved}
+            onGone={q => {
+              if (q.id !== openID) return
+              setOpenID(undefined)
+              history.replaceState(history.state, '', `?${new URLSearchParams({ q: sql })}`)
+            }}
+          />
           <section>
             <h2 className="mb-2 text-[0.8125rem] font-semibold text-ink-2">Examples</h2>
             <ul className="flex flex-col gap-1">
@@ -146,7 +195,7 @@ export function SqlPage() {
                 <li key={e.title}>
                   <button
                     type="button"
-                    onClick={() => (setSql(e.sql), ask(e.sql))}
+                    onClick={() => (setOpenID(undefined), setSql(e.sql), ask(e.sql, ''))}
                     className="w-full rounded-lg border border-line bg-surface px-3 py-2 text-left text-ink-2 transition-colors hover:border-line-strong hover:bg-hover hover:text-ink"
                   >
                     {e.title}
@@ -168,6 +217,20 @@ export function SqlPage() {
           </section>
         </aside>
       </div>
+      {naming && (
+        <SaveDialog
+          title={open ? 'Save as another query' : 'Save query'}
+          query={{ id: '', name: open ? `${open.name} (copy)` : '', note: open?.note, sql }}
+          save={saveNew}
+          onClose={() => setNaming(false)}
+          onSaved={q => {
+            setNaming(false)
+            setOpenID(q.id)
+            show(sql, q.id)
+            tell(`${q.name} saved`)
+          }}
+        />
+      )}
     </Page>
   )
 }
