@@ -165,7 +165,7 @@ steps:
   - {id: ask, uses: flow/call, input: {flow: child, body: {from: =body.email}}}
   - {id: park, uses: webhook/wait, when: =body.park, input: {timeout: 1h}}
 `, destination.URL))
-	stages := []string{"list", "read", "cancel", "keys", "write", "blobs", "rows", "verify", "certificate"}
+	stages := []string{"list", "read", "cancel", "keys", "write", "blobs", "rows", "verify", "files", "certificate"}
 	all := map[string][]string{}
 	for _, stage := range stages {
 		who := stage + "@example.com"

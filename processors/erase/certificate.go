@@ -12,10 +12,6 @@ import (
 	"sluice/schemas"
 )
 
-// partsLifetime is how long ClickHouse keeps files that a mutation replaced
-// (old_parts_lifetime of the tables), and how often it looks.
-const partsLifetime = 2 * time.Minute
-
 const kept = "IDs, flow and version, times, status, steps' IDs and attempts without what went in and came out, and rollups, which count and measure"
 
 // finish makes the certificate and writes it down, which ends the erasure.
@@ -71,8 +67,10 @@ func (w *work) remains(ctx context.Context, now time.Time) ([]schemas.Remains, e
 	all = append(all,
 		schemas.Remains{Where: "Kafka's topic " + w.opts.Topics.Captures(), What: "requests that were rejected or were samples, sealed with the installation's key; they are not searched", Until: in(24 * time.Hour)},
 		schemas.Remains{Where: "Kafka's topic " + w.opts.Topics.Dedupe(), What: "hashes of delivery keys, which tell that one came again", Until: in(8 * 24 * time.Hour)},
-		schemas.Remains{Where: "ClickHouse's disk", What: "files that were replaced, which no query reads", Until: in(partsLifetime)},
 	)
+	if w.files > 0 {
+		all = append(all, schemas.Remains{Where: "ClickHouse's disk", Count: w.files, What: "folders of files that were replaced, which no query reads", Until: in(filesLater)})
+	}
 	if len(w.entry.Mentions) > 0 {
 		all = append(all, schemas.Remains{Where: "Kafka's topic " + w.opts.Topics.Control(), Count: int64(len(w.entry.Mentions)),
 			What: "the subject's value stands in what people wrote, which is kept as the audit trail: " + strings.Join(w.entry.Mentions, ", ")})

@@ -115,7 +115,7 @@ func (e *Eraser) erase(ctx context.Context, entry *schemas.ErasureEntry) error {
 		do   func(context.Context) error
 	}{
 		{"list", w.list}, {"read", w.caughtUp}, {"cancel", w.cancel}, {"keys", w.deleteKeys}, {"write", w.settled},
-		{"blobs", w.removeBlobs}, {"rows", w.clearRows}, {"verify", w.verify}, {"certificate", w.finish},
+		{"blobs", w.removeBlobs}, {"rows", w.clearRows}, {"verify", w.verify}, {"files", w.dropFiles}, {"certificate", w.finish},
 	} {
 		e.log.Debug("erasing", "erasure", entry.ID, "stage", stage.name)
 		if err := stage.do(ctx); err != nil {
@@ -131,6 +131,7 @@ type work struct {
 	*Eraser
 	entry  *schemas.ErasureEntry
 	client *kgo.Client
+	files  int64 // of ClickHouse, replaced and still there in the end
 }
 
 // ours are the erasure's executions, for a query about it.
@@ -319,6 +320,52 @@ func (w *work) verify(ctx context.Context) error {
 		err = fmt.Errorf("%d rows were written meanwhile", left)
 	}
 	return err
+}
+
+// cleared are the tables that clearRows rewrites.
+var cleared = []string{"runlog_hooks", "runlog_steps", "runlog_executions", "runlog_differences"}
+
+const (
+	// filesPatience is how long ClickHouse may take to drop the files that the
+	// mutations replaced, when it is told to; filesLater, by itself.
+	filesPatience = 45 * time.Second
+	filesLater    = 10 * time.Minute
+)
+
+// dropFiles waits until the files are gone that the mutations replaced: by
+// itself ClickHouse keeps them for minutes. What is not gone in time is named in
+// the certificate.
+func (w *work) dropFiles(ctx context.Context) error {
+	set := func(change string) error {
+		for _, table := range cleared {
+			if err := w.opts.ClickHouse.Exec(ctx, "ALTER TABLE "+table+" "+change); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := set("MODIFY SETTING old_parts_lifetime = 1"); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		var left uint64
+		if err := w.opts.ClickHouse.QueryRow(ctx, "SELECT count() FROM system.parts WHERE database = currentDatabase() AND NOT active AND table IN ? AND remove_time <= toDateTime(?)",
+			cleared, began.Unix()).Scan(&left); err != nil {
+			return err
+		}
+		if w.files = int64(left); left == 0 || time.Since(began) > filesPatience {
+			break
+		}
+		if !sleep(ctx, 2*look) {
+			return ctx.Err()
+		}
+		for _, table := range cleared {
+			// There is no such partition: what it does is to drop such files at once, which
+			// the table does twice a minute by itself. Without the right to it, it waits.
+			_ = w.opts.ClickHouse.Exec(ctx, "ALTER TABLE "+table+" DROP PARTITION ID '00000000'")
+		}
+	}
+	return set("RESET SETTING old_parts_lifetime")
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
