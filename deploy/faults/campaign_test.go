@@ -9,8 +9,9 @@ import (
 )
 
 // TestAShortRoundBreaksNoPromise plays scenarios that between them kill and
-// stop runners, edges, the run log and brokers, and one that times the flows
-// beside one that hangs. `make faults` plays many.
+// stop runners (one for longer than its session), edges, the run log and
+// brokers, with poison, a busy destination and ClickHouse away. None takes the
+// right to mount or another clock. `make faults` plays many.
 func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "sluice")
 	build := exec.Command("go", "build", "-o", binary, "sluice")
@@ -18,10 +19,11 @@ func TestAShortRoundBreaksNoPromise(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for seed := range uint64(3) {
-		t.Logf("seed %d: %s", seed, newScenario(seed, 100, short))
+	const first, n = 29, 5
+	for seed := range uint64(n) {
+		t.Logf("seed %d: %s", first+seed, newScenario(first+seed, 100, short))
 	}
-	found, err := campaign(t.Context(), options{seed: 0, n: 3, binary: binary, scale: 100, length: short, keep: t.TempDir()})
+	found, err := campaign(t.Context(), options{seed: first, n: n, binary: binary, scale: 100, length: short, keep: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
