@@ -71,6 +71,7 @@ func (in *installation) replayed(args ...string) (r struct {
 	ID       string
 	State    string
 	Total    int
+	Sources  map[string]int
 	Progress struct {
 		Done   int
 		Status map[string]int
@@ -275,8 +276,16 @@ func TestAReplayIsSelectedPausedCancelledAndAborted(t *testing.T) {
 	at := in.query("SELECT partition, min(offset), max(offset) FROM hooks WHERE flow = 'kinds' GROUP BY partition")
 	places = append(places, struct{ p, first, last int }{at[0], at[1], at[2]})
 	some, code := in.replayed("--flow", "kinds", "--offsets", fmt.Sprintf("%d:%d-%d", places[0].p, places[0].first, places[0].first+9))
-	if code != 0 || some.Total != 10 || some.Progress.Status["succeeded"] != 10 {
+	if code != 0 || some.Total != 10 || some.Progress.Status["succeeded"] != 10 || some.Sources["hooks"] != 10 {
 		t.Errorf("by offsets: %+v", some)
+	}
+	some, code = in.replayed("--offsets", fmt.Sprintf("%d:%d-%d", places[0].p, places[0].last, places[0].last+100))
+	if code != 0 || some.Total != 1 {
+		t.Errorf("by offsets alone, beyond the end: %+v", some)
+	}
+	some, code = in.replayed("--sql", fmt.Sprintf("SELECT partition, offset FROM hooks WHERE topic = 'hooks' AND partition = %d AND offset < %d", places[0].p, places[0].first+3))
+	if code != 0 || some.Total != 3 || some.Sources["runlog"] != 3 {
+		t.Errorf("by places that SQL gives: %+v", some)
 	}
 	some, code = in.replayed("--sql", "SELECT execution_id FROM steps WHERE step = 'shape' AND JSONExtractInt(output, 'n') IN (3, 5) AND execution_id IN (SELECT id FROM executions WHERE replay = '')")
 	if code != 0 || some.Total != 2 {
@@ -311,8 +320,17 @@ func TestAReplayIsSelectedPausedCancelledAndAborted(t *testing.T) {
 	if n := len(target.take()); n > 0 {
 		t.Errorf("a paused replay made %d calls (and %d on the way)", n, before)
 	}
+	p.kill()
+	p = in.start(nil, "dev")
+	p.ready()
+	var paused struct{ State string }
+	in.getAPI("/replays/"+id, &paused)
+	time.Sleep(time.Second)
+	if n := len(target.take()); n > 0 || paused.State != "paused" {
+		t.Errorf("after a restart the replay is %s and made %d calls, want paused and none", paused.State, n)
+	}
 	in.must("replays", id, "--resume")
-	in.until(10*time.Second, "it goes on", func() bool { return len(target.take()) > 0 })
+	in.until(30*time.Second, "it goes on", func() bool { return len(target.take()) > 0 })
 	in.must("replays", id, "--cancel")
 	if got := in.query("SELECT count() FROM executions WHERE replay = '" + id + "'"); len(got) > 0 && got[0] >= hooks {
 		t.Errorf("%d executions of a cancelled replay", got[0])

@@ -65,6 +65,7 @@ type ReplayView struct {
 	CreatedAt   time.Time           `json:"createdAt"`
 	ChangedAt   time.Time           `json:"changedAt"`
 	Total       *int64              `json:"total" doc:"How many hooks were selected; null until they are"`
+	Sources     map[string]int64    `json:"sources,omitempty" doc:"Of one replay: how many of its hooks are read from the run log (runlog) and from Kafka's topic (hooks)"`
 	Revision    int64               `json:"revision"`
 	// Progress is how far it is; nil when the run log cannot be asked.
 	Progress *ReplayProgress `json:"progress,omitempty"`
@@ -99,7 +100,7 @@ type ReplayEstimate struct {
 	Hooks   int64            `json:"hooks"`
 	Seconds float64          `json:"seconds" doc:"About how long it takes"`
 	Effects []EffectEstimate `json:"effects" nullable:"false" doc:"Calls that the selected executions made, by component"`
-	Source  string           `json:"source" enum:"runlog,hooks" doc:"Where the hooks are read from: the run log, or Kafka's topic"`
+	Source  string           `json:"source" enum:"runlog,hooks" doc:"Where the hooks are read from: the run log, or Kafka's topic, and what that has dropped from the run log"`
 	Sample  []string         `json:"sample" nullable:"false" doc:"Some of the executions"`
 }
 
@@ -290,6 +291,9 @@ func (c *Console) getReplay(ctx context.Context, in *replayID) (*replayOutput, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
+	if out.Body.Sources, err = c.sources(ctx, r); err != nil {
+		return nil, c.storeError(err)
+	}
 	if r.DryRun {
 		report, err := c.report(ctx, r.ID)
 		if err != nil {
@@ -311,6 +315,28 @@ func (c *Console) getReplay(ctx context.Context, in *replayID) (*replayOutput, e
 	}
 	out.Body.Progress = p
 	return out, nil
+}
+
+// sources says where the hooks of a replay are read from, once they are chosen.
+func (c *Console) sources(ctx context.Context, r *schemas.ReplayEntry) (map[string]int64, error) {
+	if !r.Selected {
+		return nil, nil
+	}
+	rows, err := c.opts.ClickHouse.Query(ctx, "SELECT source, toInt64(uniqExact(n)) FROM runlog_selections WHERE replay = ? GROUP BY source", r.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sources := map[string]int64{}
+	for rows.Next() {
+		var source string
+		var n int64
+		if err := rows.Scan(&source, &n); err != nil {
+			return nil, err
+		}
+		sources[source] = n
+	}
+	return sources, rows.Err()
 }
 
 func (c *Console) moveReplay(change string) func(context.Context, *replayID) (*replayOutput, error) {
@@ -374,7 +400,7 @@ func (c *Console) estimateReplay(ctx context.Context, in *replayInput) (*estimat
 		return nil, err
 	}
 	out := &estimateOutput{ReplayEstimate{Effects: []EffectEstimate{}, Sample: []string{}, Source: "runlog"}}
-	if len(r.Selection.Offsets) > 0 {
+	if r.Selection.FromTopic() {
 		out.Body.Source = "hooks"
 	}
 	var sample []uuid.UUID

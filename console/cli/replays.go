@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,8 +59,8 @@ func replayCommand() *cobra.Command {
 		if in.Rate, err = parseRate(*rate); err != nil {
 			return UsageError(err)
 		}
-		if *flow == "" && in.SQL == "" && in.ChangedIn == "" && len(in.Executions) == 0 {
-			return UsageError(errors.New("say which hooks: --flow, --execution, --sql or --changed-in"))
+		if *flow == "" && in.SQL == "" && in.ChangedIn == "" && len(in.Executions) == 0 && len(in.Offsets) == 0 {
+			return UsageError(errors.New("say which hooks: --flow, --execution, --offsets, --sql or --changed-in"))
 		}
 		if *flow != "" {
 			found, err := s.flow(ctx, *flow)
@@ -121,7 +122,11 @@ func (s *session) estimate(ctx context.Context, in *console.ReplayRequest) error
 }
 
 func tellEstimate(out io.Writer, e *console.ReplayEstimate) {
-	fmt.Fprintf(out, "%d hooks, about %s\n", e.Hooks, (time.Duration(e.Seconds) * time.Second).Round(time.Second))
+	from := "the run log"
+	if e.Source == "hooks" {
+		from = "Kafka"
+	}
+	fmt.Fprintf(out, "%d hooks from %s, about %s\n", e.Hooks, from, time.Duration(math.Ceil(e.Seconds))*time.Second)
 	for _, x := range e.Effects {
 		fmt.Fprintf(out, "  %s was called %d times\n", x.Uses, x.Calls)
 	}
@@ -190,6 +195,12 @@ func (s *session) printReplay(r *console.ReplayView) error {
 	t.row("Version", r.Version)
 	if r.Total != nil {
 		t.row("Hooks", strconv.FormatInt(*r.Total, 10))
+		if n := r.Sources["runlog"]; n > 0 {
+			t.row("  from the run log", strconv.FormatInt(n, 10))
+		}
+		if n := r.Sources["hooks"]; n > 0 {
+			t.row("  from Kafka", strconv.FormatInt(n, 10))
+		}
 	}
 	if r.Note != "" {
 		t.row("Note", clean(r.Note))

@@ -42,10 +42,10 @@ func (d *Driver) choose(ctx context.Context, r *schemas.ReplayEntry) (int64, err
 	}
 	var items []item
 	var err error
-	if s := &selection; len(s.Offsets) > 0 && len(s.Status) == 0 && s.Text == "" && len(s.Executions) == 0 && s.SQL == "" && s.ChangedIn == "" {
-		items, err = d.fromOffsets(ctx, s)
+	if selection.FromTopic() {
+		items, err = d.fromOffsets(ctx, &selection)
 	} else {
-		items, err = d.fromHistory(ctx, s)
+		items, err = d.fromHistory(ctx, &selection)
 	}
 	if err != nil {
 		return 0, err

@@ -2,9 +2,12 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // Refused is a statement that is not run, for what it would reach.
@@ -26,7 +29,7 @@ func refused(remedy, format string, args ...any) error {
 func Guard(ctx context.Context, db Querier, sql string) error {
 	rows, err := db.Query(ctx, "SELECT formatQuery(?), currentDatabase(), (SELECT groupArray(lower(name)) FROM system.databases)", sql)
 	if err != nil {
-		return err
+		return unparsed(err)
 	}
 	defer rows.Close()
 	var printed, own string
@@ -40,6 +43,24 @@ func Guard(ctx context.Context, db Querier, sql string) error {
 		return err
 	}
 	return judge(printed, own, append(databases, "system", "information_schema", "default"))
+}
+
+// unparsed is ClickHouse's word on a statement, without the question that it was
+// put in.
+func unparsed(err error) error {
+	var e *ch.Exception
+	if !errors.As(err, &e) {
+		return err
+	}
+	if strings.Contains(e.Message, "Multi-statements are not allowed") {
+		return refused("send one after the other", "only one statement is run at a time")
+	}
+	if about, _, ok := strings.Cut(e.Message, ": In scope SELECT formatQuery("); ok {
+		short := *e
+		short.Message = about
+		return &short
+	}
+	return err
 }
 
 const onlyViews = "ask the views executions, steps and hooks, or minutes, flow_minutes, execution_minutes and step_minutes"
