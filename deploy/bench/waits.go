@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,7 +44,7 @@ func waits(ctx context.Context, s settings) ([]line, error) {
 		return nil, err
 	}
 	defer b.close()
-	first, err := startRunner(ctx, b)
+	first, err := startRunner(b, waitFlows())
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,11 @@ func waits(ctx context.Context, s settings) ([]line, error) {
 		return nil, err
 	}
 	began := time.Now()
-	some, err := preloadWaits(ctx, b, n)
+	flows := make([]string, partitions)
+	for i := range flows {
+		flows[i] = fmt.Sprint("wait", i)
+	}
+	some, err := preloadHooks(ctx, b, flows, n)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,7 @@ func waits(ctx context.Context, s settings) ([]line, error) {
 	first.kill()
 
 	began = time.Now()
-	second, err := startRunner(ctx, b)
+	second, err := startRunner(b, waitFlows())
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +124,8 @@ func waitFlows() map[string]string {
 	return documents
 }
 
-// preloadWaits appends the hooks, and returns some of their executions.
-func preloadWaits(ctx context.Context, b *broker, n int) ([]*schemas.Hook, error) {
+// preloadHooks appends n hooks of flows in turns, and returns some of them.
+func preloadHooks(ctx context.Context, b *broker, flows []string, n int) ([]*schemas.Hook, error) {
 	var some []*schemas.Hook
 	failed := make(chan error, 1)
 	producer, err := producerOf(b)
@@ -130,7 +135,7 @@ func preloadWaits(ctx context.Context, b *broker, n int) ([]*schemas.Hook, error
 	defer producer.Close()
 	for i := range n {
 		now := time.Now()
-		flow := fmt.Sprint("wait", i%partitions)
+		flow := flows[i%len(flows)]
 		h := schemas.Hook{ID: schemas.NewExecutionID(now, schemas.PartitionOf(flow, partitions)), Kind: schemas.KindHook, Flow: flow, Time: now,
 			Method: "POST", Path: "/hook/" + flow, ContentType: "application/json", Body: fmt.Appendf(nil, `{"id":%d,"customer":"Gromit","status":"sold"}`, i)}
 		if i%max(1, n/200) == 0 {
@@ -201,13 +206,17 @@ type runner struct {
 	peak float64 // MB
 }
 
-func startRunner(ctx context.Context, b *broker) (*runner, error) {
+func startRunner(b *broker, flows map[string]string) (*runner, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
+	documents, err := json.Marshal(flows)
+	if err != nil {
+		return nil, err
+	}
 	r := &runner{Cmd: exec.Command(self, "-runner", strings.Join(b.addrs, ",")), now: make(chan standing, 1), done: make(chan struct{})}
-	r.Stderr = os.Stderr
+	r.Stderr, r.Stdin = os.Stderr, bytes.NewReader(documents)
 	out, err := r.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -291,9 +300,13 @@ func resident(pid int) (float64, error) {
 	return kb / 1024, err
 }
 
-// runAlone is the process that startRunner starts.
-func runAlone(ctx context.Context, brokers string, out io.Writer) error {
-	c, err := newCatalog(waitFlows())
+// runAlone is the process that startRunner starts, which gives it the flows.
+func runAlone(ctx context.Context, brokers string, in io.Reader, out io.Writer) error {
+	var documents map[string]string
+	if err := json.NewDecoder(in).Decode(&documents); err != nil {
+		return fmt.Errorf("reading the flows: %w", err)
+	}
+	c, err := newCatalog(documents)
 	if err != nil {
 		return err
 	}
