@@ -1,13 +1,19 @@
 package run
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/connectors"
 	"sluice/schemas"
 )
 
@@ -124,5 +130,67 @@ func TestManyWaitsTakeLittleMemoryAndAreTakenOverSoon(t *testing.T) {
 	within(t, 2*time.Minute, "those that were called or cancelled have ended", func() bool { return ended("succeeded") == 60 && ended("cancelled") == 30 })
 	if open := gauge(second.metrics.open); open != n-90 {
 		t.Errorf("%d are open, want %d", open, n-90)
+	}
+}
+
+// One flow's destination hangs with thousands of hooks queued; the calls of the
+// flows beside it come as soon as before. deploy/bench has 100,000.
+func TestFlowsBesideOneThatHangsStartAsSoon(t *testing.T) {
+	const queued, flows, hooks = 10_000, 20, 300
+	r := newRig(t)
+	for i := range flows {
+		r.publish(fmt.Sprint("healthy", i), `"steps":[{"id":"call","uses":"test/effect","input":{"at":"=body.at"}}]`)
+	}
+	r.publish("hangs", `"steps":[{"id":"call","uses":"test/effect","input":"hang"}]`)
+	var mu sync.Mutex
+	var late []time.Duration
+	r.do = func(ctx context.Context, call connectors.Call) (connectors.Result, error) {
+		if string(call.Input) == `"hang"` {
+			<-ctx.Done()
+			return connectors.Result{}, connectors.AsError(ctx.Err())
+		}
+		var in struct{ At string }
+		if err := json.Unmarshal(call.Input, &in); err != nil {
+			return connectors.Result{}, err
+		}
+		at, err := time.Parse(time.RFC3339Nano, in.At)
+		mu.Lock()
+		late = append(late, time.Since(at))
+		mu.Unlock()
+		return connectors.Result{Output: call.Input, HTTPStatus: 200}, err
+	}
+	runner := New(r.options("a"))
+	r.startRunner(runner)
+	measure := func() time.Duration {
+		t.Helper()
+		mu.Lock()
+		late = nil
+		mu.Unlock()
+		count := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(late)
+		}
+		for i := range hooks {
+			r.send(fmt.Sprint("healthy", i%flows), fmt.Sprintf(`{"at":%q}`, time.Now().Format(time.RFC3339Nano)))
+		}
+		within(t, time.Minute, "all calls came", func() bool { return count() == hooks })
+		slices.Sort(late)
+		return late[hooks*99/100]
+	}
+	measure() // to get warm
+	quiet := measure()
+	before := inUse()
+	r.many("hangs", `{}`, queued)
+	within(t, time.Minute, "all are queued", func() bool { return gauge(runner.metrics.open) >= queued })
+	beside := measure()
+	grown := inUse() - before
+	t.Logf("p99 %v, and %v beside the flow that hangs; %d MB more in use, the broker's included", quiet, beside, grown>>20)
+	// The slack is for a machine that does something else as well.
+	if limit := 2*quiet + 50*time.Millisecond; beside > limit {
+		t.Errorf("the calls come %v late at p99, want %v at most", beside, limit)
+	}
+	if limit := (defaultRestBytes + 32<<20) * 2; grown > limit {
+		t.Errorf("%d MB more are in use, want %d at most", grown>>20, limit>>20)
 	}
 }
