@@ -271,7 +271,7 @@ func (c *Console) callbacksOf(id schemas.ExecutionID, x *ExecutionDetail) map[st
 // appearing is how long an execution is waited for whose hook was accepted just
 // now: whoever asks by the ID that the edge answered, or that a live stream
 // named, is ahead of the run log's writer.
-const appearing = 3 * time.Second
+const appearing = 5 * time.Second
 
 // appeared is execution, with patience for one that the run log is about to have.
 func (c *Console) appeared(ctx context.Context, id schemas.ExecutionID) (*Execution, error) {

@@ -401,6 +401,22 @@ func TestStatsCountWhatHappened(t *testing.T) {
 	equal(t, "a flow's steps", a.json(t, "perFlow", 0, "steps"), "map[shape:map[succeeded:1]]")
 }
 
+func TestAWindowGrowsByWhatItFound(t *testing.T) {
+	for _, c := range []struct {
+		back        time.Duration
+		found, want int
+		next        time.Duration
+	}{
+		{time.Minute, 50, 100, 3 * time.Minute},
+		{time.Minute, 0, 100, time.Hour},
+		{time.Hour, 0, 100, everything},
+		{time.Hour, 1, 100, everything},
+		{time.Hour, 90, 90, 90 * time.Minute},
+	} {
+		equal(t, fmt.Sprint(c), nextWindow(c.back, c.found, c.want), c.next)
+	}
+}
+
 func TestAnOpenExecutionSaysWhatURLsItWaitsFor(t *testing.T) {
 	tokens, err := schemas.NewTokens("a key")
 	if err != nil {

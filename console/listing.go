@@ -13,14 +13,30 @@ import (
 	"sluice/schemas"
 )
 
-// windows are how far back a list is looked for, one after the other. Rows are
-// kept by time: a flow that is at work fills its page from the last minute, and
-// the history is read whole for a rare one only.
-var windows = []time.Duration{time.Minute, 15 * time.Minute, 4 * time.Hour, math.MaxInt64}
+const (
+	// firstWindow is how far back a list is looked for at first. Rows are kept by
+	// time: a flow that is at work fills its page from the last minute.
+	firstWindow = time.Minute
+	// firstTextWindow is that of a text: its index finds a rare one faster than
+	// several questions are asked.
+	firstTextWindow = 15 * time.Minute
+	// lastWindow is the longest that is tried before the history is read whole.
+	lastWindow = 4 * time.Hour
+	everything = time.Duration(math.MaxInt64)
+)
 
-// textWindows are those of a text: its index finds a rare one faster than four
-// questions are asked.
-var textWindows = []time.Duration{15 * time.Minute, math.MaxInt64}
+// nextWindow is how far back to look when a window did not fill the page: as far
+// as what it found lets expect, and half as far again.
+func nextWindow(back time.Duration, found, want int) time.Duration {
+	next := 60 * back
+	if found > 0 {
+		next = time.Duration(1.5 * float64(back) * float64(want) / float64(found))
+	}
+	if next > lastWindow {
+		return everything
+	}
+	return next
+}
 
 // scanMark begins the cursor of a search by parts of words.
 const scanMark = "~"
@@ -65,17 +81,16 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 	} else if t, ok := moment(in.Until, now); ok && t.Before(now) {
 		end = t
 	}
-	tried := windows
-	if in.Q != "" {
-		tried = textWindows
+	back := firstWindow
+	switch {
+	case in.ID != "" || in.ReplayOf != "" || in.Replay != "":
+		back = everything // such rows are found by index, whenever they were
+	case in.Q != "":
+		back = firstTextWindow
 	}
-	if in.ID != "" || in.ReplayOf != "" || in.Replay != "" {
-		tried = windows[len(windows)-1:] // such rows are found by index, whenever they were
-	}
-	for _, back := range tried {
-		last := back == math.MaxInt64
+	for {
 		var from time.Time
-		if !last {
+		if back != everything {
 			from = end.Add(-back)
 		}
 		where, err := in.conditions(now, from, scan)
@@ -85,8 +100,11 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 		if items, err = c.selectExecutions(ctx, where, in.Limit+1); err != nil {
 			return nil, err
 		}
-		if len(items) > in.Limit {
+		if len(items) > in.Limit || back == everything {
 			break
+		}
+		if back = nextWindow(back, len(items), in.Limit+1); in.Q != "" {
+			back = everything
 		}
 	}
 	return items, nil

@@ -26,6 +26,8 @@ const (
 	heartbeat     = 15 * time.Second
 	listenerQueue = 1024
 	joinTimeout   = 10 * time.Second
+	// lingering is how long Kafka is read on after the last listener has left.
+	lingering = 5 * time.Second
 )
 
 // live tells listeners of executions as they are committed. It reads Kafka only
@@ -36,6 +38,8 @@ type live struct {
 	kafka  []kgo.Opt
 	topics schemas.Topics
 	log    *slog.Logger
+
+	lingers time.Duration // after the last listener has left
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
@@ -64,7 +68,7 @@ type tail struct {
 }
 
 func newLive(kafka []kgo.Opt, topics schemas.Topics, log *slog.Logger) *live {
-	return &live{kafka: kafka, topics: topics, log: log, listeners: map[*listener]struct{}{}}
+	return &live{kafka: kafka, topics: topics, log: log, lingers: lingering, listeners: map[*listener]struct{}{}}
 }
 
 // join adds a listener. When it returns, whatever is committed from then on
@@ -98,10 +102,19 @@ func (l *live) leave(who *listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.listeners, who)
-	if len(l.listeners) == 0 && l.tail != nil {
-		l.tail.stop()
-		l.tail = nil
+	if len(l.listeners) > 0 || l.tail == nil {
+		return
 	}
+	// Whoever changes a filter leaves and comes back: the reading goes on for a while.
+	t := l.tail
+	time.AfterFunc(l.lingers, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.listeners) == 0 && l.tail == t {
+			t.stop()
+			l.tail = nil
+		}
+	})
 }
 
 // follow reads the topic executions from its present end until its tail is stopped.

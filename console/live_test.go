@@ -165,7 +165,9 @@ func TestALiveClientThatComesBackIsToldWhatItMissed(t *testing.T) {
 
 func TestALiveListenerThatSleepsIsLetGo(t *testing.T) {
 	l := newLive(nil, schemas.DefaultTopics, nil)
-	l.tail = &tail{stop: func() {}, ready: make(chan struct{})}
+	l.lingers = time.Millisecond
+	stopped := make(chan struct{})
+	l.tail = &tail{stop: func() { close(stopped) }, ready: make(chan struct{})}
 	close(l.tail.ready)
 	sleeper, err := l.join(t.Context(), func(*Execution) bool { return true })
 	if err != nil {
@@ -180,7 +182,9 @@ func TestALiveListenerThatSleepsIsLetGo(t *testing.T) {
 		t.Error("the listener's queue is full and it was not let go")
 	}
 	l.leave(sleeper) // harmless
-	if l.tail != nil {
+	select {
+	case <-stopped:
+	case <-time.After(10 * time.Second):
 		t.Error("Kafka is still read although nobody listens")
 	}
 }

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a list of a million rows is no <table>; its roles say that it is one
 // biome-ignore-all lint/a11y/useFocusableInteractive: the links in its rows take the focus
 
-import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
+import { keepPreviousData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowUp, History, ScrollText, Search, X } from 'lucide-react'
@@ -111,6 +111,7 @@ export function RunLog() {
     getNextPageParam: last => last.next || undefined,
     staleTime: 0,
     refetchOnWindowFocus: false,
+    placeholderData: keepPreviousData, // what was shown stays until there is something else
   })
   const [news, setNews] = useState<ReadonlyMap<string, Execution>>(new Map())
   const [held, setHeld] = useState<Execution[]>([])
@@ -142,10 +143,10 @@ export function RunLog() {
   }, [held, rows, filters])
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroll.current, estimateSize: () => rowHeight, overscan: 8 })
   const last = virtual.getVirtualItems().at(-1)?.index ?? 0
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = list
   useEffect(() => {
-    if (last >= rows.length - 20 && hasNextPage && !isFetchingNextPage) void fetchNextPage()
-  }, [last, rows.length, hasNextPage, isFetchingNextPage, fetchNextPage])
+    if (last >= rows.length - 20 && hasNextPage && !isFetchingNextPage && !isPlaceholderData) void fetchNextPage()
+  }, [last, rows.length, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage])
   const release = () => {
     take(held)
     setHeld([])
@@ -278,7 +279,7 @@ export function RunLog() {
           </button>
         ))}
       </search>
-      {list.isPending ? (
+      {list.isPending || (isPlaceholderData && rows.length === 0) ? (
         <Loading lines={8} />
       ) : list.isError ? (
         <Problem error={list.error} retry={() => void list.refetch()} />
@@ -313,7 +314,8 @@ export function RunLog() {
             ref={scroll}
             role="table"
             aria-label="Executions"
-            data-view={encode(filters)}
+            data-view={isPlaceholderData ? undefined : encode(filters)}
+            aria-busy={isPlaceholderData}
             aria-rowcount={rows.length}
             className="h-[calc(100dvh-17.5rem)] min-h-72 overflow-auto rounded-xl border border-line bg-surface shadow-card"
             onScroll={e => {

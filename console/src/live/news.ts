@@ -5,14 +5,14 @@ import { type LiveState, useLive } from './stream.ts'
 /**
  * What happens shows within a second: news asks these queries again, once for
  * all of a burst. The history follows what is told within a second, so once
- * more when it is quiet.
+ * more when it is quiet, and once more for one that is behind.
  */
 export function useNews(query: { flow?: string; status?: string[] }, keys: QueryKey[]): LiveState {
   const client = useQueryClient()
   const latest = useRef(keys)
   latest.current = keys
   const due = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const later = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const later = useRef<ReturnType<typeof setTimeout>[]>([])
   const again = () => {
     const ask = () => {
       for (const queryKey of latest.current) void client.invalidateQueries({ queryKey })
@@ -21,13 +21,13 @@ export function useNews(query: { flow?: string; status?: string[] }, keys: Query
       due.current = undefined
       ask()
     }, 400)
-    clearTimeout(later.current)
-    later.current = setTimeout(ask, 1200)
+    later.current.forEach(clearTimeout)
+    later.current = [1200, 4000].map(ms => setTimeout(ask, ms))
   }
   useEffect(
     () => () => {
       clearTimeout(due.current)
-      clearTimeout(later.current)
+      later.current.forEach(clearTimeout)
     },
     [],
   )

@@ -22,8 +22,12 @@ export function useLive(
   if (query.flow) p.set('flow', query.flow)
   if (query.status?.length) p.set('status', query.status.join(','))
   const search = p.toString()
+  const before = useRef(search)
   useEffect(() => {
     if (off) return
+    // Whoever turns filters does so several times: the stream follows when it is quiet.
+    const wait = before.current === search ? 0 : 200
+    before.current = search
     let source: EventSource | undefined
     let again: ReturnType<typeof setTimeout> | undefined
     let last = ''
@@ -53,7 +57,8 @@ export function useLive(
         }
       }
     }
-    connect()
+    if (wait) again = setTimeout(connect, wait)
+    else connect()
     return () => {
       clearTimeout(again)
       source?.close()
