@@ -45,7 +45,7 @@ type settings struct {
 func main() {
 	short := flag.Bool("short", false, "a quick look: fewer and shorter rounds")
 	file := flag.String("json", "", "also write the lines to this `FILE`")
-	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, record, binary, replay, history, mapping, waits, hanging")
+	only := flag.String("only", "", "just the parts whose name has this `WORD`: edge, pipeline, record, writer, binary, replay, history, mapping, waits, hanging")
 	binary := flag.String("binary", "bin/sluice", "the `FILE` that make build leaves")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of what runs in this process to this `FILE`")
 	folder := flag.String("fill", "", "measure nothing: fill this data `FOLDER` with a history, for a browser test to look at")
@@ -94,7 +94,7 @@ func bench(ctx context.Context, s settings, only, file string) error {
 		name    string
 		measure func(context.Context, settings) ([]line, error)
 	}{
-		{"mapping", mappings}, {"edge", edges}, {"pipeline", pipelines}, {"record", recordPaths}, {"binary", binaries}, {"replay", replays}, {"history", histories}, {"waits", waits}, {"hanging", hangings},
+		{"mapping", mappings}, {"edge", edges}, {"pipeline", pipelines}, {"record", recordPaths}, {"writer", writers}, {"binary", binaries}, {"replay", replays}, {"history", histories}, {"waits", waits}, {"hanging", hangings},
 	}
 	var lines []line
 	for _, p := range parts {
