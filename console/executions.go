@@ -127,6 +127,8 @@ type executionList struct {
 	Body struct {
 		Items []Execution `json:"items" nullable:"false"`
 		Next  string      `json:"next" doc:"The cursor of the next page, empty on the last one"`
+		// NotSearched is counted for the first page of a search.
+		NotSearched int64 `json:"notSearched,omitempty" doc:"Of a search, on its first page: hooks whose body is over 256 KiB, or a file, and is not searched; 1,000 stands for any number from there on"`
 	}
 }
 

@@ -67,9 +67,41 @@ func (c *Console) listExecutions(ctx context.Context, in *executionsInput) (*exe
 			out.Body.Next = scanMark + out.Body.Next
 		}
 	}
+	if in.Q != "" && in.Cursor == "" {
+		if out.Body.NotSearched, err = c.notSearched(ctx, in); err != nil {
+			return nil, err
+		}
+	}
 	// IDs are exact to the millisecond, times to the microsecond.
 	slices.SortStableFunc(out.Body.Items, func(a, b Execution) int { return b.StartedAt.Compare(a.StartedAt) })
 	return out, nil
+}
+
+// maxNotSearched is how many bodies that are not searched are counted.
+const maxNotSearched = 1000
+
+// notSearched counts the hooks whose body is in the blob store, where no search
+// looks, among those of a search's flow and time.
+func (c *Console) notSearched(ctx context.Context, in *executionsInput) (n int64, err error) {
+	var w conditions
+	w.add("blob != ''")
+	if in.Flow != "" {
+		w.add("flow = ?", in.Flow)
+	}
+	now := time.Now()
+	if t, ok := moment(in.Since, now); ok {
+		first, _ := schemas.IDsAt(t)
+		w.add("toUInt128(id) >= toUInt128(toUUID(?))", first.String())
+	}
+	if t, ok := moment(in.Until, now); ok {
+		first, _ := schemas.IDsAt(t)
+		w.add("toUInt128(id) < toUInt128(toUUID(?))", first.String())
+	}
+	err = c.opts.ClickHouse.QueryRow(ctx, "SELECT toInt64(count()) FROM (SELECT 1 FROM runlog_hooks"+w.String()+" LIMIT ?)", append(w.args, maxNotSearched)...).Scan(&n)
+	if err != nil {
+		return 0, c.storeError(err)
+	}
+	return n, nil
 }
 
 // newest reads one execution more than a page.
