@@ -326,6 +326,10 @@ func TestAQueryReadsAndNothingElse(t *testing.T) {
 	equal(t, "columns", a.json(t, "columns"), "[map[name:status type:String] map[name:n type:UInt64]]")
 	equal(t, "rows", a.json(t, "rows"), "[[succeeded 3]]")
 
+	none := h.must(200, "POST", "/api/v1/query", `{"sql": "SELECT status, duration_ms FROM executions WHERE flow = 'nobody''s' ORDER BY started_at; "}`)
+	equal(t, "rows of nothing", none.json(t, "rows"), "[]")
+	equal(t, "columns of nothing", none.json(t, "columns"), "[map[name:status type:String] map[name:duration_ms type:Nullable(Float64)]]")
+	h.must(400, "POST", "/api/v1/query", `{"sql": "SELECT NULL FROM executions"}`)
 	odd := h.must(200, "POST", "/api/v1/query", `{"sql": "-- a comment\n SELECT toUInt64(18446744073709551615), toDecimal128('1.10', 2), nan, CAST(NULL, 'Nullable(Int8)'), [1, 2], map('a', 'b'), tuple(1, 'x'), toUInt256('115792089237316195423570985008687907853269984665640564039457584007913129639935'), toUUID('0192f5d2-7c3a-7b1e-9f00-5a2b3c4d0001'), toDateTime64('2026-01-02 03:04:05.678', 3, 'UTC'), toIPv4('1.2.3.4'), toInt8(-1), toDate('2026-01-02')"}`)
 	var result struct{ Rows [][]json.RawMessage }
 	if err := json.Unmarshal(odd.body, &result); err != nil {

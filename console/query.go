@@ -106,11 +106,46 @@ func (c *Console) ask(ctx context.Context, sql string) (*QueryResult, error) {
 		return nil, c.queryError(err)
 	}
 	if len(out.Columns) == 0 {
-		return nil, unreadable() // the driver takes such a block for an empty one
+		// The driver takes a block of a type that it does not know for an empty one,
+		// and the embedded engine sends none where there are no rows.
+		if out.Columns, err = c.columnsOfNothing(ctx, sql); err != nil {
+			return nil, err
+		}
 	}
 	out.Statistics.Rows = len(out.Rows)
 	out.Statistics.ElapsedMs = milliseconds(time.Since(begin))
 	return out, nil
+}
+
+// columnsOfNothing are the columns of a statement that gives no rows; of one
+// that gives some it is an error, since they could not be read.
+func (c *Console) columnsOfNothing(ctx context.Context, sql string) ([]QueryColumn, error) {
+	within := strings.TrimRight(sql, "; \t\r\n") + "\n"
+	if word := firstWord(sql); word != "SELECT" && word != "WITH" {
+		return []QueryColumn{}, nil
+	}
+	var some uint64
+	if err := c.opts.SQL.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM ("+within+") LIMIT 1)").Scan(&some); err != nil || some > 0 {
+		return nil, unreadable()
+	}
+	rows, err := c.opts.SQL.Query(ctx, "DESCRIBE TABLE ("+within+")")
+	if err != nil {
+		return nil, c.queryError(err)
+	}
+	defer rows.Close()
+	var described QueryResult
+	if err := described.read(rows); err != nil {
+		return nil, c.queryError(err)
+	}
+	columns := []QueryColumn{}
+	for _, row := range described.Rows {
+		var column QueryColumn
+		if len(row) < 2 || json.Unmarshal(row[0], &column.Name) != nil || json.Unmarshal(row[1], &column.Type) != nil {
+			return nil, unreadable()
+		}
+		columns = append(columns, column)
+	}
+	return columns, nil
 }
 
 // firstWord is a statement's first word in upper case, without comments and
