@@ -8,7 +8,7 @@ test('a query is saved, opened, changed, renamed and deleted', async ({ page, sl
   const statement = page.getByRole('textbox', { name: 'Statement' })
   await statement.fill('SELECT count() AS failed FROM executions')
   await page.getByRole('button', { name: 'Save', exact: true }).click()
-  await page.getByLabel('Name').fill('Failed executions')
+  await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).fill('Failed executions')
   await accessible(page, 'saving a query')
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
   const saved = page.getByRole('button', { name: 'Failed executions', exact: true })
@@ -29,7 +29,7 @@ test('a query is saved, opened, changed, renamed and deleted', async ({ page, sl
 
   await page.getByRole('button', { name: 'What to do with Failed executions' }).click()
   await page.getByRole('menuitem', { name: 'Rename' }).click()
-  await page.getByLabel('Name').fill('Failures')
+  await page.getByRole('dialog').getByRole('textbox', { name: 'Name' }).fill('Failures')
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
   await page.getByRole('button', { name: 'What to do with Failures' }).click()
   await page.getByRole('menuitem', { name: 'Delete' }).click()

@@ -14,7 +14,7 @@ const flow = (id: string) => ({
 test('an input is mapped in three ways, with the result on the sample as one types', async ({ page, sluice }) => {
   await sluice.api('POST', '/flows', flow('orders'))
   await page.goto(`${sluice.url}/flows/orders/edit`)
-  await page.getByRole('button', { name: /Create pet/ }).click()
+  await page.locator('[data-node=create]').click()
   await page.getByRole('button', { name: 'Mapping', exact: true }).click()
 
   // From the sample.
@@ -82,7 +82,7 @@ test('the editor is as good in the dark and on a telephone', async ({ page, slui
   })
   await page.addInitScript(() => localStorage.setItem('sluice.theme', 'dark'))
   await page.goto(`${sluice.url}/flows/dark/edit`)
-  await page.getByRole('button', { name: /Create pet/ }).click()
+  await page.locator('[data-node=create]').click()
   await page.getByRole('button', { name: 'Mapping', exact: true }).click()
   await expect(page.getByText('"GROMIT (3)"')).toBeVisible()
   await picture(page, 'expression-dark')

@@ -130,7 +130,10 @@ export function AlertsPage() {
                         <span className="text-ink-3 text-xs">since {ago(a.stateAt)}</span>
                       </p>
                       <p className="mt-0.5 text-ink-2">
-                        <Link to={`/sql?saved=${encodeURIComponent(a.query)}` as never} className="text-accent-ink hover:underline">
+                        <Link
+                          to={`/sql?saved=${encodeURIComponent(a.query)}` as never}
+                          className="text-accent-ink underline decoration-accent-ink/40 underline-offset-2 hover:decoration-current"
+                        >
                           {query?.name ?? a.query}
                         </Link>{' '}
                         <span className="font-mono text-[0.8125rem]">

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { find, member, openAtFirst, rowsOf, shownAtOnce } from './rows.ts'
+import { find, limitsFor, member, openAtFirst, rowsOf, shownAtOnce } from './rows.ts'
 
 it('shows what is open, and no more', () => {
   const v = { a: { b: [1, 2] }, c: 'x' }
@@ -35,4 +35,19 @@ it('stays quick with five megabytes', () => {
   expect(performance.now() - begin).toBeLessThan(1500)
   expect(rows.length).toBeLessThan(2 * shownAtOnce)
   expect(hits).toHaveLength(1)
+})
+
+it('shows a hit that is beyond what is shown at once', () => {
+  const big = {
+    items: Array.from({ length: 2000 }, (_, i) => ({ id: i })),
+    ...Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`k${i}`, `v${i}`])),
+  }
+  for (const text of ['1999', 'v899']) {
+    const hit = find(big, text, 'body').at(-1)!
+    const rows = rowsOf(big, new Set(hit.around), 'body', limitsFor(big, hit, new Map()))
+    expect(rows.some(r => r.path === hit.path)).toBe(true)
+  }
+  const near = find(big, 'v1', 'body')[0]!
+  const none = new Map<string, number>()
+  expect(limitsFor(big, near, none)).toBe(none)
 })

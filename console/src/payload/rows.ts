@@ -91,3 +91,22 @@ export function find(root: Json, text: string, name = '', most = 200): Hit[] {
   look(root, name, null, [])
   return hits
 }
+
+/** The limits that let a hit be seen: what is around it shows as many members as it takes. */
+export function limitsFor(root: Json, hit: Hit, limits: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  let out: Map<string, number> | undefined
+  let v: Json | undefined = root
+  const way = [...hit.around.slice(1), hit.path]
+  hit.around.forEach((path, depth) => {
+    if (v === undefined || !isContainer(v)) return
+    const keys = Array.isArray(v) ? null : Object.keys(v)
+    const next = way[depth]!
+    const at = keys ? keys.findIndex(k => member(path, k) === next) : Number(next.slice(path.length + 1, -1))
+    if (at >= (limits.get(path) ?? shownAtOnce)) {
+      out ??= new Map(limits)
+      out.set(path, at + 1 + shownAtOnce)
+    }
+    v = Array.isArray(v) ? v[at] : (v as { [key: string]: Json })[keys![at]!]
+  })
+  return out ?? limits
+}

@@ -5,7 +5,7 @@ import { Exact, type Json, printJSON } from '../flow/exact.ts'
 import { IconButton } from '../ui/button.tsx'
 import { CopyButton, copyText } from '../ui/copy.tsx'
 import { tell } from '../ui/toast.tsx'
-import { find, openAtFirst, type Row, rowsOf, shownAtOnce } from './rows.ts'
+import { find, limitsFor, openAtFirst, type Row, rowsOf, shownAtOnce } from './rows.ts'
 
 const line = 24
 const longest = 400
@@ -55,7 +55,8 @@ export function PayloadTree({ value, name, height = 320 }: { value: Json; name: 
   useEffect(() => {
     if (!shown) return
     setOpen(o => (shown.around.every(p => o.has(p)) ? o : new Set([...o, ...shown.around])))
-  }, [shown])
+    setLimits(l => limitsFor(value, shown, l))
+  }, [shown, value])
   // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls when a hit's row is there
   useEffect(() => {
     const i = shown ? rows.findIndex(r => r.path === shown.path) : -1

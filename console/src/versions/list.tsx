@@ -119,7 +119,7 @@ export function VersionList() {
       </nav>
       <section aria-label="Comparison" className="flex min-w-0 flex-col gap-4">
         <div className="flex flex-wrap items-end gap-2">
-          <div className="w-36">
+          <div className="w-32 sm:w-36">
             <Select label="From" value={a} onChange={e => choose({ a: e.target.value, b })}>
               {entries.map(e => (
                 <option key={e.key} value={e.key}>
@@ -131,7 +131,7 @@ export function VersionList() {
           <IconButton label="Swap" className="mb-0.5" onClick={() => choose({ a: b, b: a })}>
             <ArrowLeftRight aria-hidden className="size-4" />
           </IconButton>
-          <div className="w-36">
+          <div className="w-32 sm:w-36">
             <Select label="To" value={b} onChange={e => choose({ a, b: e.target.value })}>
               {entries.map(e => (
                 <option key={e.key} value={e.key}>
