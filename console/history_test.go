@@ -415,6 +415,8 @@ func TestAWindowGrowsByWhatItFound(t *testing.T) {
 		{time.Minute, 0, 100, time.Hour},
 		{time.Hour, 0, 100, everything},
 		{time.Hour, 1, 100, everything},
+		{firstTextWindow, 0, 51, lastWindow},
+		{firstTextWindow, 34, 51, firstTextWindow * 9 / 4},
 		{time.Hour, 90, 90, 90 * time.Minute},
 	} {
 		equal(t, fmt.Sprint(c), nextWindow(c.back, c.found, c.want), c.next)

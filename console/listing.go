@@ -32,10 +32,13 @@ func nextWindow(back time.Duration, found, want int) time.Duration {
 	if found > 0 {
 		next = time.Duration(1.5 * float64(back) * float64(want) / float64(found))
 	}
-	if next > lastWindow {
-		return everything
+	switch {
+	case next <= lastWindow:
+		return next
+	case back < time.Hour:
+		return lastWindow // a common text would be read whole for a page
 	}
-	return next
+	return everything
 }
 
 // scanMark begins the cursor of a search by parts of words.
@@ -135,9 +138,7 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 		if len(items) > in.Limit || back == everything {
 			break
 		}
-		if back = nextWindow(back, len(items), in.Limit+1); in.Q != "" {
-			back = everything
-		}
+		back = nextWindow(back, len(items), in.Limit+1)
 	}
 	return items, nil
 }
