@@ -65,7 +65,13 @@ func waits(ctx context.Context, s settings) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := first.until(ctx, 10*time.Minute, "all wait", func(s standing) bool { return s.Open == n && s.Active == 0 }); err != nil {
+	rests := 0 // looks in a row: while a queue is read back nothing is active either
+	if err := first.until(ctx, 10*time.Minute, "all wait", func(s standing) bool {
+		if rests++; s.Open != n || s.Active > 0 {
+			rests = 0
+		}
+		return rests > 40
+	}); err != nil {
 		return nil, err
 	}
 	filled := time.Since(began)

@@ -188,3 +188,32 @@ func TestWhatWasErasedIsNotRun(t *testing.T) {
 		t.Errorf("%d are open", r.open())
 	}
 }
+
+// One that sleeps at the head of its lane is erased: what is left of it does not
+// name the lane, and the next one waits for it.
+func TestWhatIsErasedAsleepGivesItsLaneFree(t *testing.T) {
+	r := newRig(t)
+	trees := r.erasable()
+	r.asleep = true
+	r.publish("orders", `"erasable":true,"order":{"key":"=body.lane"},"steps":[{"id":"wait","uses":"webhook/wait","when":"=body.first","input":{"timeout":"1h"}},{"id":"tell","uses":"test/effect","after":[],"input":"=body.lane"}]`)
+	r.start("a")
+	first := r.sendSealed("orders", `{"lane":"a","first":true}`)
+	r.until("it waits", func(history) bool { return r.open() == 1 && len(r.made()) == 1 })
+	second := r.sendSealed("orders", `{"lane":"a"}`)
+	r.until("the other waits for it", func(history) bool { return r.open() == 2 })
+	tree, leaf, err := schemas.KeyLeaf(first.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, _, err := r.keys.Without(tree, trees[tree], []int{leaf})
+	if err == nil {
+		err = r.keys.Apply(tree, without)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.append(&schemas.Hook{ID: first.ID, Kind: schemas.KindCancel, Flow: "orders", Time: time.Now()})
+	all := r.until("the other has ended", func(all history) bool { return all[second.ID] != nil && all[second.ID].ended > 0 })
+	want(t, all[first.ID], records.ExecutionStatus_EXECUTION_STATUS_CANCELLED) // its events are erased with it
+	want(t, all[second.ID], records.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED)
+}

@@ -88,6 +88,16 @@ func (l lanes) first(e *execution) bool {
 	return !ordered || len(l[key]) > 0 && l[key][0] == e.id
 }
 
+// of is the order key of an execution in a lane; nil: it is in none.
+func (l lanes) of(id schemas.ExecutionID) []byte {
+	for key, lane := range l {
+		if slices.Contains(lane, id) {
+			return key[:]
+		}
+	}
+	return nil
+}
+
 // leave takes an execution that has ended out of its lane, and returns the one
 // that may run now, if that changed.
 func (l lanes) leave(e *execution) (schemas.ExecutionID, bool) {

@@ -416,6 +416,7 @@ func (s *session) wakeUp(b readBack) {
 	b.p.rests.remove(b.id)
 	b.p.executions[e.id] = e
 	if b.gone {
+		e.x.OrderKey = b.p.lanes.of(e.id) // was sealed as well; the next of its lane waits for it
 		s.cancel(e, time.Now())
 		return
 	}
