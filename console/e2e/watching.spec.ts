@@ -25,7 +25,8 @@ test('three requests: the dashboard counts them on each step, and the run log le
     await expect(rows).toHaveCount(4)
     expect(Date.now() - begin).toBeLessThan(1000)
 
-    // A span of the calendar is in the address, and leaves out what is not in it.
+    // The history follows what is told. A span of the calendar is in the address, and leaves out what is not in it.
+    await expect.poll(async () => (await sluice.api<{ items: unknown[] }>('GET', '/executions?flow=pets')).items.length).toBe(4)
     await page.getByLabel('Time').selectOption('between')
     await expect(page).toHaveURL(/since=\d{4}-.*until=\d{4}-/)
     await expect(rows).toHaveCount(4)
