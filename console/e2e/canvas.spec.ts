@@ -23,7 +23,7 @@ async function opened(page: Page, sluice: Sluice, doc: object) {
   return id
 }
 
-const node = (page: Page, name: string) => page.getByRole('button', { name: new RegExp(`^${name} ?:`) })
+const node = (page: Page, name: string) => page.getByRole('button', { name: new RegExp(`^${name} ?:`) }).and(page.locator('[data-node]'))
 const stepsOf = async (sluice: Sluice, id: string) =>
   (await sluice.api<{ draft: { steps: { id: string; after?: string[] }[] } }>('GET', `/flows/${id}`)).draft.steps
 
@@ -134,4 +134,21 @@ test('a router’s condition, a retry policy and the trigger’s settings are se
       dedupe: { window: '24h' },
       trigger: { methods: ['PUT'], respond: { when: 'finished' } },
     })
+})
+
+test('a flow that a schedule starts is set up by the schedule’s own fields', async ({ page, sluice }) => {
+  await page.goto(`${sluice.url}/flows/new`)
+  await page.getByLabel('Search components').fill('schedule')
+  await picture(page, 'new-flow')
+  await page.getByRole('button', { name: 'Choose Schedule' }).click()
+  await page.getByRole('textbox', { name: /cron/i }).first().fill('0 8 * * 1-5')
+  await picture(page, 'schedule')
+  await accessible(page, 'a schedule')
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.getByRole('button', { name: 'Skip' }).click()
+  await page.getByRole('button', { name: 'Finish step' }).click()
+  const id = page.url().split('/').at(-2)!
+  await expect
+    .poll(async () => (await sluice.api<{ draft: object }>('GET', `/flows/${id}`)).draft)
+    .toMatchObject({ trigger: { uses: 'schedule/cron', input: { cron: '0 8 * * 1-5' } } })
 })

@@ -34,11 +34,14 @@ export function Shell() {
       >
         Skip to content
       </a>
-      <header className="z-30 flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-2 sm:gap-2 sm:px-2.5">
+      <header className="group/header z-30 flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-2 sm:gap-2 sm:px-2.5">
         <IconButton ref={burger} label="Main menu" aria-expanded={menu} aria-controls="main-menu" onClick={() => setMenu(!menu)}>
           <Burger aria-hidden className="size-5" />
         </IconButton>
-        <Link to="/" className="mr-1 flex items-center gap-2 rounded-lg px-1.5 py-1 font-semibold tracking-tight text-ink">
+        <Link
+          to="/"
+          className="mr-1 flex items-center max-sm:group-has-[#topbar:not(:empty)]/header:hidden gap-2 rounded-lg px-1.5 py-1 font-semibold tracking-tight text-ink"
+        >
           <img src="/icon.svg" alt="" className="size-6" />
           <span className="sr-only sm:not-sr-only">Sluice</span>
         </Link>
@@ -56,11 +59,7 @@ export function Shell() {
         <IconButton label="Search and go anywhere" keys="Ctrl+K" className="lg:hidden" onClick={() => setPalette(true)}>
           <Search aria-hidden className="size-4" />
         </IconButton>
-        <IconButton
-          label={dark ? 'Light theme' : 'Dark theme'}
-          className="hidden sm:inline-flex"
-          onClick={() => setTheme(dark ? 'light' : 'dark')}
-        >
+        <IconButton label={dark ? 'Light theme' : 'Dark theme'} className="max-sm:hidden" onClick={() => setTheme(dark ? 'light' : 'dark')}>
           {dark ? <Sun aria-hidden className="size-4" /> : <Moon aria-hidden className="size-4" />}
         </IconButton>
       </header>

@@ -2,10 +2,11 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { MoreHorizontal, Pause, Play, Redo2, ScrollText, Square, Undo2 } from 'lucide-react'
 import { useState } from 'react'
+import { useCommands } from '../app/commands.ts'
 import { TopBar } from '../app/topbar.tsx'
 import { setFlow } from '../flow/edit.ts'
 import { Button, IconButton } from '../ui/button.tsx'
-import { CopyButton } from '../ui/copy.tsx'
+import { CopyButton, copyText } from '../ui/copy.tsx'
 import { Menu } from '../ui/menu.tsx'
 import { FlowBadge } from '../ui/status.tsx'
 import { tell, tellError } from '../ui/toast.tsx'
@@ -65,6 +66,20 @@ export function DesignerBar({ ready }: { ready: boolean }) {
     </Button>
   )
   const live = state === 'running' || state === 'paused'
+  const copied = (what: string, text: string) => void copyText(text).then(() => tell(`${what} copied`))
+  useCommands([
+    ...(fresh && !unfinished ? [{ label: 'Publish Draft', also: 'release', run: () => void command('publish') }] : []),
+    ...(state === 'stopped' ? [{ label: 'Start', also: 'live go', run: () => void command('start') }] : []),
+    ...(state === 'paused' ? [{ label: 'Resume', run: () => void command('resume') }] : []),
+    ...(state === 'running' ? [{ label: 'Pause', also: 'hold', run: () => void command('pause') }] : []),
+    ...(live ? [{ label: 'Stop', run: () => void command('stop') }] : []),
+    ...(flow
+      ? [
+          { label: 'Copy URL', also: 'hook webhook address', run: () => copied('URL', flow.hookUrl) },
+          { label: 'Copy as curl', run: () => copied('curl command', hookCurl(flow.hookUrl, doc.trigger)) },
+        ]
+      : []),
+  ])
   return (
     <>
       <TopBar>

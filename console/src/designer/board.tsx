@@ -400,7 +400,7 @@ function Viewport({ placed, show }: { placed: Placed; show: string }) {
     const { width, height } = sizeOf(bar.current)
     const room = { x: 48, y: 72 }
     const fits = Math.min((width - room.x) / placed.width, (height - room.y * 2) / placed.height, 1)
-    const zoom = whole ? Math.max(fits, 0.1) : Math.min(1, Math.max(fits, width < 500 ? (width - 40) / nodeWidth / 1.25 : 0.7))
+    const zoom = whole ? Math.max(fits, 0.1) : Math.min(1, Math.max(fits, width < 500 ? 0.82 : 0.7))
     const trigger = placed.nodes.find(n => n.id === TRIGGER)!
     const centre = placed.width * zoom <= width - room.x ? placed.width / 2 : trigger.x + nodeWidth / 2
     const y = placed.height * zoom <= height - room.y ? Math.max(48, (height - placed.height * zoom) * 0.3) : 48

@@ -1,5 +1,5 @@
 import { ReactFlowProvider } from '@xyflow/react'
-import { Merge, Plus, X } from 'lucide-react'
+import { CircleDashed, Merge, Plus, X } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { useCommands } from '../app/commands.ts'
 import { useDark } from '../app/theme.ts'
@@ -153,13 +153,28 @@ export function Canvas() {
     { label: 'Rename step', run: () => actions.rename(at, null) },
   ])
 
-  const wide = side !== null
+  // What still keeps it from being published, where one does not look at it already.
+  const todo = [...open.map(id => ({ at: id, message: 'not finished' })), ...wrong].filter(t => side?.is !== 'step' || t.at !== at)
   return (
     <div className="relative flex min-h-0 flex-1">
       <section ref={area} aria-label="Canvas" className="relative min-w-0 flex-1 bg-page">
         <ReactFlowProvider>
           <Board doc={doc} placed={placed} faces={faces} chosen={at} actions={actions} show={`${at}`} dark={dark} />
         </ReactFlowProvider>
+        {todo[0] && (
+          <button
+            type="button"
+            title={todo.map(t => `${faces.get(t.at)?.title ?? t.at}: ${t.message}`).join('\n')}
+            onClick={() => actions.open(todo[0]!.at)}
+            className="absolute top-3 left-4 z-10 flex max-w-[calc(100%-2rem)] items-center gap-2 rounded-full border border-line bg-raised py-1.5 pr-3.5 pl-2.5 text-[0.8125rem] shadow-pop hover:border-accent"
+          >
+            <CircleDashed aria-hidden className="size-4 shrink-0 text-warn" />
+            <span className="truncate">
+              {faces.get(todo[0].at)?.title}: {todo[0].message}
+            </span>
+            {todo.length > 1 && <span className="shrink-0 text-ink-3">and {todo.length - 1} more</span>}
+          </button>
+        )}
         <div className="absolute right-4 bottom-4 z-10 flex gap-2">
           {ends.length > 1 && (
             <Button icon={<Merge aria-hidden className="size-4" />} onClick={() => actions.add({ join: ends })}>
@@ -171,7 +186,7 @@ export function Canvas() {
           </Button>
         </div>
       </section>
-      {wide && (
+      {side && (
         <aside
           ref={panel}
           aria-label={side.is === 'add' ? 'Components' : 'Step'}

@@ -1,8 +1,8 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useMemo, useRef } from 'react'
+import { useQuery } from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { exact } from '../api/client.ts'
 import { TRIGGER } from '../flow/graph.ts'
-import { useLive } from '../live/stream.ts'
+import { useNews } from '../live/news.ts'
 import type { Outcomes } from './faces.ts'
 
 interface Counters {
@@ -12,7 +12,6 @@ interface Counters {
 
 /** How the steps of a flow did: in the newest execution, and how often each way in all. It follows what happens. */
 export function useOutcomes(flow: string, published: boolean): Outcomes {
-  const queries = useQueryClient()
   const answer = useQuery({
     queryKey: ['outcomes', flow],
     enabled: published,
@@ -30,16 +29,7 @@ export function useOutcomes(flow: string, published: boolean): Outcomes {
       return { counters: counters.data, steps: steps ?? [] }
     },
   })
-  // Many executions in a second are one question.
-  const asked = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const again = () => {
-    asked.current ??= setTimeout(() => {
-      asked.current = undefined
-      void queries.invalidateQueries({ queryKey: ['outcomes', flow] })
-    }, 800)
-  }
-  useEffect(() => () => clearTimeout(asked.current), [])
-  useLive({ flow }, { execution: again, lost: again }, !published)
+  useNews({ flow }, [['outcomes', flow]], !published)
   return useMemo(() => {
     const out: Outcomes = new Map()
     if (!answer.data) return out

@@ -7,7 +7,7 @@ import { type LiveState, useLive } from './stream.ts'
  * all of a burst. The history follows what is told within a second, so once
  * more when it is quiet, and once more for one that is behind.
  */
-export function useNews(query: { flow?: string; status?: string[] }, keys: QueryKey[]): LiveState {
+export function useNews(query: { flow?: string; status?: string[] }, keys: QueryKey[], off = false): LiveState {
   const client = useQueryClient()
   const latest = useRef(keys)
   latest.current = keys
@@ -31,5 +31,5 @@ export function useNews(query: { flow?: string; status?: string[] }, keys: Query
     },
     [],
   )
-  return useLive(query, { execution: again, lost: again })
+  return useLive(query, { execution: again, lost: again }, off)
 }
