@@ -122,6 +122,8 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 		back = everything // such rows are found by index, whenever they were
 	case in.Q != "":
 		back = firstTextWindow
+	case in.Flow != "" && len(in.Status) > 0:
+		back = time.Hour // few, mostly
 	}
 	for {
 		var from time.Time

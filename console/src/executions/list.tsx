@@ -104,7 +104,7 @@ export function RunLog() {
     initialPageParam: '',
     queryFn: async ({ pageParam, signal }) => {
       const p = new URLSearchParams(encode(filters))
-      p.set('limit', '100')
+      p.set('limit', '60')
       if (pageParam) p.set('cursor', pageParam)
       return (await exact<PageOf>('GET', `/executions?${p}`, { signal })).data
     },
