@@ -115,6 +115,7 @@ type executionsInput struct {
 	Since    string   `query:"since" doc:"A time (RFC 3339), or how long ago, such as 1h"`
 	Until    string   `query:"until" doc:"A time (RFC 3339), or how long ago; itself excluded"`
 	Q        string   `query:"q" maxLength:"1000" doc:"Text in any case: any part of the error, or words of the hook's body; where no body has the words, any part of one"`
+	Field    []string `query:"field,explode" maxItems:"10" doc:"What a field of a JSON body says, such as body.customer.email=ann@example.com or body.items[].sku=A1; several must all be so"`
 	Step     string   `query:"step" doc:"The ID of the step that an execution failed at"`
 	ID       string   `query:"id" maxLength:"36" doc:"How the execution's ID begins"`
 	ReplayOf string   `query:"replayOf" doc:"Only retries and replays of this execution"`

@@ -70,7 +70,7 @@ func (c *Console) listExecutions(ctx context.Context, in *executionsInput) (*exe
 			out.Body.Next = scanMark + out.Body.Next
 		}
 	}
-	if in.Q != "" && in.Cursor == "" {
+	if (in.Q != "" || len(in.Field) > 0) && in.Cursor == "" {
 		if out.Body.NotSearched, err = c.notSearched(ctx, in); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func (c *Console) newest(ctx context.Context, in *executionsInput, scan bool) (i
 	switch {
 	case in.ID != "" || in.ReplayOf != "" || in.Replay != "":
 		back = everything // such rows are found by index, whenever they were
-	case in.Q != "":
+	case in.Q != "" || len(in.Field) > 0:
 		back = firstTextWindow
 	case in.Flow != "" && len(in.Status) > 0:
 		back = time.Hour // few, mostly
@@ -226,6 +226,13 @@ func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditio
 	if !from.IsZero() {
 		first, _ := schemas.IDsAt(from)
 		byID(">=", first.String())
+	}
+	if len(in.Field) > 0 {
+		having, err := inBodies.withFields(in.Field)
+		if err != nil {
+			return nil, err
+		}
+		where.add("toUInt128(id) IN (SELECT toUInt128(id) FROM runlog_hooks"+having.String()+")", having.args...)
 	}
 	if in.Q == "" {
 		return where, nil

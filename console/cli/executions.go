@@ -25,6 +25,7 @@ func executionsCommand() *cobra.Command {
 	since := c.Flags().String("since", "", "only from this `TIME` on (RFC 3339), or since so long ago, such as 1h")
 	until := c.Flags().String("until", "", "only before this `TIME`, or so long ago")
 	search := c.Flags().String("search", "", "only with this `TEXT` in the body or the error")
+	fields := c.Flags().StringArray("field", nil, "only where the hook's body says so, such as `body.customer.id=42` or body.items[].sku=A1; may be repeated")
 	limit := c.Flags().Int("limit", 50, "at most `N`, up to 1000")
 	cursor := c.Flags().String("cursor", "", "go on after a list's `NEXT`")
 	follow := c.Flags().Bool("follow", false, "go on with what happens, oldest first; with json one item per line")
@@ -34,6 +35,9 @@ func executionsCommand() *cobra.Command {
 			if v != "" {
 				query.Set(name, v)
 			}
+		}
+		if len(*fields) > 0 {
+			query["field"] = *fields
 		}
 		if len(*status) > 0 {
 			query.Set("status", strings.Join(*status, ","))

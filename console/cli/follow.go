@@ -17,12 +17,12 @@ import (
 )
 
 // errSearchFollow: what is committed says nothing of the body.
-var errSearchFollow = errors.New("--follow cannot be used with --search, --until or --cursor")
+var errSearchFollow = errors.New("--follow cannot be used with --search, --field, --until or --cursor")
 
 // follow prints the list, oldest first, and then what happens. The live stream
 // is joined before the list is asked for, so that nothing falls between them.
 func (s *session) follow(query url.Values, status []string) error {
-	if query.Has("q") || query.Has("until") || query.Has("cursor") {
+	if query.Has("q") || query.Has("field") || query.Has("until") || query.Has("cursor") {
 		return UsageError(errSearchFollow)
 	}
 	p := &follower{session: s, status: status, seen: map[string]string{}}

@@ -10,6 +10,8 @@ export interface Filters {
   since: string
   until: string
   q: string
+  /** What a field of the body says, such as body.customer.id=42. */
+  field: string
   /** The step that an execution failed at. */
   step: string
   /** How an execution's ID begins. */
@@ -18,11 +20,11 @@ export interface Filters {
   replay: string
 }
 
-export const none: Filters = { flow: '', status: [], since: '', until: '', q: '', step: '', id: '', replayOf: '', replay: '' }
+export const none: Filters = { flow: '', status: [], since: '', until: '', q: '', field: '', step: '', id: '', replayOf: '', replay: '' }
 
 export const statuses: ExecutionStatus[] = ['succeeded', 'failed', 'running', 'waiting', 'duplicate', 'filtered', 'cancelled']
 
-const texts = ['flow', 'since', 'until', 'q', 'step', 'id', 'replayOf', 'replay'] as const
+const texts = ['flow', 'since', 'until', 'q', 'field', 'step', 'id', 'replayOf', 'replay'] as const
 
 /** The filters of an address; what it does not know it leaves out. */
 export function decode(search: string): Filters {
@@ -46,6 +48,12 @@ export function encode(f: Filters): string {
 
 export const isFiltered = (f: Filters) => encode(f) !== ''
 
+/** What one typed into the search: a field of the body, or a text. */
+export const searchFor = (typed: string): Pick<Filters, 'q' | 'field'> => {
+  const text = typed.trim()
+  return /^body[.[][^=]*=/.test(text) ? { q: '', field: text } : { q: text, field: '' }
+}
+
 /** Whether a new execution belongs to a view: as far as its row says. A text search cannot tell. */
 export function shows(
   f: Filters,
@@ -59,6 +67,7 @@ export function shows(
     (!f.replayOf || x.replayOf === f.replayOf) &&
     (!f.replay || x.replay === f.replay) &&
     !f.q &&
+    !f.field &&
     !f.until
   )
 }

@@ -16,7 +16,7 @@ import { Button } from '../ui/button.tsx'
 import { Empty, Loading, Page, Problem } from '../ui/page.tsx'
 import { ExecutionBadge, executionFaces } from '../ui/status.tsx'
 import { duration, fullTime, shortTime } from '../ui/time.ts'
-import { encode, type Filters, isFiltered, none, shows, statuses } from './filters.ts'
+import { encode, type Filters, isFiltered, none, searchFor, shows, statuses } from './filters.ts'
 import { useFilters } from './search.ts'
 import type { Execution } from './types.ts'
 
@@ -154,8 +154,9 @@ export function RunLog() {
     scroll.current?.scrollTo({ top: 0 })
   }
   useShortcut('/', () => searchBox.current?.focus(), { label: 'Search the run log' })
-  const [text, setText] = useState(filters.q)
-  useEffect(() => setText(filters.q), [filters.q])
+  const searched = filters.field || filters.q
+  const [text, setText] = useState(searched)
+  useEffect(() => setText(searched), [searched])
   const between = isMoment(filters.since) || isMoment(filters.until)
   const show = useCallback((i: number) => virtual.scrollToIndex(i), [virtual])
   const onKeyDown = useRowKeys(scroll, rows.length, show)
@@ -183,7 +184,7 @@ export function RunLog() {
           className="relative min-w-0 flex-[1_1_16rem]"
           onSubmit={e => {
             e.preventDefault()
-            setFilters({ q: text })
+            setFilters(searchFor(text))
           }}
         >
           <Search aria-hidden className="pointer-events-none absolute top-2.5 left-3 size-4 text-ink-3" />
@@ -191,10 +192,10 @@ export function RunLog() {
             ref={searchBox}
             type="search"
             aria-label="Search in bodies and errors"
-            placeholder="Search in bodies and errors"
+            placeholder="Text in bodies and errors, or body.customer.id=42"
             value={text}
             onChange={e => setText(e.target.value)}
-            onBlur={() => text !== filters.q && setFilters({ q: text })}
+            onBlur={() => text !== searched && setFilters(searchFor(text))}
             className="h-9 w-full rounded-lg border border-line-strong bg-surface pr-3 pl-9"
           />
         </form>

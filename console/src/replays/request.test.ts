@@ -57,6 +57,15 @@ describe('a replay of what the run log shows', () => {
     )
     expect(sql({ since: '2026-01-31T09:00:00Z' })).toContain("started_at >= parseDateTime64BestEffort('2026-01-31T09:00:00Z', 6)")
   })
+  it('says a field of the body in such a statement, quoted', () => {
+    const sql = (field: string) => new URLSearchParams(replayOfFilters({ ...none, field }).split('?')[1]).get('sql')
+    const scalar = (place: string, value: string) =>
+      `if(JSONType(${place}) = 'String', JSONExtractString(${place}), JSONExtractRaw(${place})) = '${value}'`
+    const where = 'SELECT id FROM executions WHERE id IN (SELECT id FROM hooks WHERE '
+    expect(sql("body.customer.email=it's=a")).toBe(`${where}${scalar("body, 'customer', 'email'", "it\\'s=a")})`)
+    expect(sql('body.`a.b`[0].x=1')).toBe(`${where}${scalar("body, 'a.b', 1, 'x'", '1')})`)
+    expect(sql('body.items[].sku=A1')).toBe(`${where}arrayExists(e0 -> ${scalar("e0, 'sku'", 'A1')}, JSONExtractArrayRaw(body, 'items')))`)
+  })
   it('keeps the text in such a statement, quoted', () => {
     const sql = new URLSearchParams(replayOfFilters({ ...none, step: 'tell', q: "it's" }).split('?')[1]).get('sql')
     expect(sql).toContain("error_step = 'tell'")

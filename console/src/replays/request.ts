@@ -135,10 +135,27 @@ function instant(text: string): string {
 
 const literal = (s: string) => `'${s.replace(/[\\']/g, c => `\\${c}`)}'`
 
+/** A field of the run log's filters, body.items[].sku=A1, as a condition on the column body. */
+function says(field: string): string {
+  const [, path, value] = /^body((?:\.`[^`]*`|\.[^.[=]+|\[-?\d*\])+)=(.*)$/s.exec(field) ?? []
+  if (path === undefined || value === undefined) return 'false' // the run log refuses it
+  const holds = (inside: string, steps: string[], depth: number): string => {
+    const each = steps.indexOf('[]')
+    const at = (each < 0 ? steps : steps.slice(0, each)).map(s => {
+      if (s.startsWith('[')) return Number(s.slice(1, -1)) < 0 ? s.slice(1, -1) : `${Number(s.slice(1, -1)) + 1}`
+      return literal(s.slice(1).replace(/^`(.*)`$/s, '$1'))
+    })
+    const place = [inside, ...at].join(', ')
+    if (each < 0) return `if(JSONType(${place}) = 'String', JSONExtractString(${place}), JSONExtractRaw(${place})) = ${literal(value)}`
+    return `arrayExists(e${depth} -> ${holds(`e${depth}`, steps.slice(each + 1), depth + 1)}, JSONExtractArrayRaw(${place}))`
+  }
+  return holds('body', path.match(/\.`[^`]*`|\.[^.[]+|\[-?\d*\]/g) ?? [], 0)
+}
+
 /** The address of a replay of what the run log shows. */
 export function replayOfFilters(f: Filters): string {
   const p = new URLSearchParams()
-  if (f.id || f.replay || f.replayOf || f.step) {
+  if (f.id || f.replay || f.replayOf || f.step || f.field) {
     const where = [
       f.flow && `flow = ${literal(f.flow)}`,
       f.status.length && `status IN (${f.status.map(literal).join(', ')})`,
@@ -148,6 +165,7 @@ export function replayOfFilters(f: Filters): string {
       f.step && `error_step = ${literal(f.step)}`,
       f.replay && `replay = ${literal(f.replay)}`,
       f.replayOf && `replay_of = toUUID(${literal(f.replayOf)})`,
+      f.field && `id IN (SELECT id FROM hooks WHERE ${says(f.field)})`,
       f.q &&
         `(positionCaseInsensitiveUTF8(error, ${literal(f.q)}) > 0 OR id IN (SELECT id FROM hooks WHERE positionCaseInsensitiveUTF8(body, ${literal(f.q)}) > 0))`,
     ].filter(Boolean)
