@@ -1,0 +1,120 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/schemas"
+	"sluice/schemas/records"
+)
+
+// take turns one record into an execution, or a command into its effect.
+func (s *session) take(ctx context.Context, given *polled) error {
+	r := given.record
+	p := s.partitions[r.Partition]
+	if p == nil || r.Offset < p.position {
+		return fmt.Errorf("polled %s/%d at offset %d, which this runner does not own", r.Topic, r.Partition, r.Offset)
+	}
+	hook, err := s.open(ctx, given)
+	erased := errors.Is(err, schemas.ErrErased)
+	if (err == nil || erased) && hook.Kind != schemas.KindHook {
+		if at := p.rests.find(hook.ID); at != nil {
+			s.load(p, at, false)
+			return errAtRest
+		}
+	}
+	p.position, s.moved = r.Offset+1, true
+	if err != nil && !erased {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.deadletter(r, err)
+		return nil
+	}
+	if hook.Control > s.opts.Catalog.Offset() {
+		// The sender's edge knew more of the flows than we do yet.
+		if err := s.opts.Catalog.WaitFor(ctx, hook.Control); err != nil {
+			return err
+		}
+	}
+	if hook.Kind != schemas.KindHook {
+		if !erased || hook.Kind == schemas.KindCancel {
+			s.command(p, hook)
+		}
+		return nil
+	}
+	if !s.opts.Replays {
+		s.opts.Live.taken(time.Since(hook.Time))
+	}
+	entry := s.opts.Catalog.Flow(hook.Flow)
+	if entry == nil || entry.Latest() == nil {
+		s.deadletter(r, fmt.Errorf("flow %s was never published", hook.Flow))
+		s.refuseCaller(hook)
+		return nil
+	}
+	if p.executions[hook.ID] != nil || p.rests.find(hook.ID) != nil {
+		return nil // the edge's producer repeated itself
+	}
+	e := &execution{
+		id: hook.ID, partition: p, at: -1, hook: given.hook, busy: map[unit]context.CancelFunc{},
+		x: &records.Execution{
+			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
+			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
+			Hook:   &records.Pointer{Topic: s.opts.lane(), Partition: r.Partition, Offset: r.Offset},
+			Replay: hook.Replay, PinnedVersion: hook.Version, Parent: hook.Parent, Given: hook.Given, Key: hook.Key,
+		},
+	}
+	if !hook.ReplayOf.IsZero() {
+		e.x.ReplayOf = hook.ReplayOf[:]
+	}
+	if !hook.KeysOf.IsZero() {
+		e.x.KeysOf = hook.KeysOf[:]
+	}
+	p.executions[e.id] = e
+	s.touch(e)
+	if erased {
+		s.cancel(e, time.Now())
+		return nil
+	}
+	whole, done, err := s.withBody(ctx, entry, e.hook)
+	if err != nil {
+		return err
+	}
+	defer done()
+	first, isDuplicate, failure := s.duplicate(ctx, p, whole, given)
+	if isDuplicate {
+		s.endDuplicate(e, first)
+		return nil
+	}
+	if failure == nil {
+		e.x.OrderKey, e.x.OrderName, failure = s.orderKey(ctx, whole)
+	}
+	if failure != nil {
+		s.fail(e, time.Now(), failure)
+		return nil
+	}
+	if p.lanes.join(e.x.OrderKey, e.id) {
+		s.enqueue(e)
+		s.pump(e.x.FlowId)
+	}
+	if e.hook != nil && !e.active && schemas.Open(e.x.Status) {
+		e.hook.Body = bytes.Clone(e.hook.Body) // or a hook that waits would keep the whole batch in memory
+	}
+	return nil
+}
+
+func (s *session) deadletter(r *kgo.Record, why error) {
+	s.metrics.deadletters.Inc()
+	s.log.Error("a record goes to the dead letters", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "reason", why)
+	headers := append(r.Headers[:len(r.Headers):len(r.Headers)],
+		kgo.RecordHeader{Key: "sluice_reason", Value: []byte(why.Error())},
+		kgo.RecordHeader{Key: "sluice_offset", Value: []byte(itoa(r.Offset))})
+	s.dead = append(s.dead, &kgo.Record{
+		Topic: s.opts.Topics.Deadletters(), Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: headers,
+	})
+}
