@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+import { Link, useNavigate } from '@tanstack/react-router'
 import { MoreHorizontal, Pause, Play, Redo2, ScrollText, Square, Undo2 } from 'lucide-react'
 import { useState } from 'react'
 import { useCommands } from '../app/commands.ts'
@@ -67,6 +67,7 @@ export function DesignerBar({ ready }: { ready: boolean }) {
   )
   const live = state === 'running' || state === 'paused'
   const copied = (what: string, text: string) => void copyText(text).then(() => tell(`${what} copied`))
+  const navigate = useNavigate()
   useCommands([
     ...(fresh && !unfinished ? [{ label: 'Publish Draft', also: 'release', run: () => void command('publish') }] : []),
     ...(state === 'stopped' ? [{ label: 'Start', also: 'live go', run: () => void command('start') }] : []),
@@ -75,6 +76,11 @@ export function DesignerBar({ ready }: { ready: boolean }) {
     ...(live ? [{ label: 'Stop', run: () => void command('stop') }] : []),
     ...(flow
       ? [
+          {
+            label: 'What happens in this flow',
+            also: 'page counters status',
+            run: () => void navigate({ to: `/flows/${encodeURIComponent(flow.id)}` as never }),
+          },
           { label: 'Copy URL', also: 'hook webhook address', run: () => copied('URL', flow.hookUrl) },
           { label: 'Copy as curl', run: () => copied('curl command', hookCurl(flow.hookUrl, doc.trigger)) },
         ]
@@ -95,9 +101,13 @@ export function DesignerBar({ ready }: { ready: boolean }) {
           className="field-sizing-content h-8 min-w-0 max-w-[26rem] truncate rounded-lg border border-transparent bg-transparent px-2 font-semibold hover:border-line-strong focus:border-accent focus:bg-page"
         />
         {flow && (
-          <span className="hidden sm:inline-flex">
+          <Link
+            to={`/flows/${encodeURIComponent(flow.id)}` as never}
+            title="What happens in this flow"
+            className="hidden rounded-full sm:inline-flex"
+          >
             <FlowBadge state={flow.state} />
-          </span>
+          </Link>
         )}
         <span role="status" className={`mr-auto hidden truncate text-xs md:inline ${saving.is === 'refused' ? 'text-bad' : 'text-ink-3'}`}>
           {saving.is === 'dirty' && wrong.some(w => w.setting !== undefined) ? 'Kept here until its settings are right' : said[saving.is]}
