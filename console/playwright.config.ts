@@ -12,6 +12,8 @@ function chromium(): string {
   throw new Error('Chromium is missing: install it (Debian: apt-get install chromium), or name one by SLUICE_CHROMIUM')
 }
 
+const timed = /(million|pan|payload)\.spec\.ts/
+
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
@@ -21,6 +23,11 @@ export default defineConfig({
   retries: process.env.CI ? 1 : 0, // a second try is reported as flaky
   expect: { timeout: 10_000 },
   reporter: process.env.CI ? 'line' : 'list',
+  // What is timed runs when all else has ended, and alone.
+  projects: [
+    { name: 'all', testIgnore: timed },
+    { name: 'timed', testMatch: timed, dependencies: ['all'], workers: 1 },
+  ],
   use: {
     actionTimeout: 15_000,
     launchOptions: { executablePath: chromium(), args: ['--no-sandbox', '--disable-dev-shm-usage'] },

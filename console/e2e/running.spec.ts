@@ -4,7 +4,7 @@ import { accessible, expect, picture, test } from './sluice.ts'
 
 const flow = {
   kind: 'Flow',
-  id: 'orders',
+  id: 'counted',
   name: 'Orders to the warehouse',
   note: 'Every order goes out once',
   trigger: { uses: 'webhook/receive', sample: { sku: "it's" } },
@@ -16,16 +16,16 @@ const flow = {
 
 test('a flow’s page: its counters, its state by a click, its URL, and what it holds while paused', async ({ page, sluice }) => {
   await sluice.api('POST', '/flows', flow)
-  await page.goto(`${sluice.url}/flows/orders`)
+  await page.goto(`${sluice.url}/flows/counted`)
   await expect(page.getByRole('heading', { name: 'This flow is a draft' })).toBeVisible()
-  await sluice.api('POST', '/flows/orders/publish')
+  await sluice.api('POST', '/flows/counted/publish')
   await page.reload()
   await expect(page.getByText('Its URL answers 404')).toBeVisible()
   await page.getByRole('button', { name: 'Start', exact: true }).click()
   await expect(page.getByRole('main').getByText('Running', { exact: true })).toBeVisible()
-  await sluice.hook('orders', { sku: 'a' })
-  await sluice.hook('orders', { sku: 'b' })
-  await sluice.hook('orders', { sku: 3 }) // an expression fails on it
+  await sluice.hook('counted', { sku: 'a' })
+  await sluice.hook('counted', { sku: 'b' })
+  await sluice.hook('counted', { sku: 3 }) // an expression fails on it
   const counts = page.getByTestId('step-count')
   await expect(counts).toHaveText(['3', '2', '2'])
   await expect(page.locator('[data-step="shape"]')).toContainText('1 failed')
@@ -34,14 +34,14 @@ test('a flow’s page: its counters, its state by a click, its URL, and what it 
   await expect(page.getByRole('link', { name: 'Executions that failed here' })).toBeVisible()
   await page.getByRole('button', { name: 'Copy as curl' }).click()
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
-    `curl -X POST '${sluice.hooks}/hook/orders' -H 'Content-Type: application/json' -d '{"sku":"it'\\''s"}'`,
+    `curl -X POST '${sluice.hooks}/hook/counted' -H 'Content-Type: application/json' -d '{"sku":"it'\\''s"}'`,
   )
   await picture(page, 'flow')
   await accessible(page, 'a flow')
 
   await page.getByRole('button', { name: 'Pause', exact: true }).click()
   await expect(page.getByText('Paused.')).toBeVisible()
-  await sluice.hook('orders', { sku: 'held' })
+  await sluice.hook('counted', { sku: 'held' })
   await expect(page.getByRole('status').filter({ hasText: 'Requests are accepted and held: 1 so far' })).toBeVisible()
   await picture(page, 'flow-paused')
   await accessible(page, 'a paused flow')

@@ -12,7 +12,7 @@ import (
 // readForm checks a form: every % is followed by two hexadecimal digits.
 func (t Type) readForm(r io.Reader, limits Limits, _ *Maker) (*Fault, error) {
 	var at place
-	digits, pairs, first := 0, 1, byte(0)
+	digits, pairs, first := 0, 1, -1 // first: of its bytes
 	buffer := make([]byte, 4<<10)
 	escape, carried := 0, place{} // where the last one began: here, or in a piece before
 	broken := func(text []byte) *Fault {
@@ -28,8 +28,8 @@ func (t Type) readForm(r io.Reader, limits Limits, _ *Maker) (*Fault, error) {
 	for {
 		n, err := r.Read(buffer)
 		text := buffer[:n]
-		if first == 0 && n > 0 {
-			first = text[0]
+		if first < 0 && n > 0 {
+			first = int(text[0])
 		}
 		for i, b := range text {
 			switch {

@@ -168,7 +168,7 @@ func FuzzMultipart(f *testing.F) {
 
 // FuzzForm: what is accepted has a view, and no piece changes that.
 func FuzzForm(f *testing.F) {
-	for _, seed := range []string{"a=1&a[b]=2", "a[][b]=1&a[][b]=2", "%", "a=%zz", "a[b=1", "=&&=", "a[" + strings.Repeat("][", 20) + "]=1", "\xff=%ff"} {
+	for _, seed := range []string{"a=1&a[b]=2", "a[][b]=1&a[][b]=2", "%", "a=%zz", "a[b=1", "=&&=", "a[" + strings.Repeat("][", 20) + "]=1", "\xff=%ff", "\x00[%"} {
 		f.Add([]byte(seed))
 	}
 	kind, _ := TypeOf("application/x-www-form-urlencoded")

@@ -33,7 +33,7 @@ export function SqlPage() {
   const show = (statement: string, saved = openID) =>
     history.replaceState(history.state, '', `?${new URLSearchParams({ ...(saved ? { saved } : {}), q: statement })}`)
   const ask = (statement: string, saved = openID) => {
-    if (!statement.trim() || run.isPending) return
+    if (!statement.trim() || (run.isPending && statement === run.variables)) return // the last one asked is the one shown
     show(statement, saved)
     run.mutate(statement)
   }
