@@ -9,13 +9,17 @@ import { useShortcut } from './shortcuts.tsx'
 export function useRowKeys(list: RefObject<HTMLElement | null>, count: number, show: (row: number) => void = () => {}) {
   const focus = useCallback(
     (row: number) => {
-      show(row)
-      requestAnimationFrame(() => {
+      const there = () => {
         const to = list.current?.querySelector<HTMLElement>(`[data-row="${row}"]`)
         const link = to?.matches('a, button') ? to : to?.querySelector<HTMLElement>('a, button')
         link?.focus()
         to?.scrollIntoView?.({ block: 'nearest' })
-      })
+        return link !== undefined && link !== null
+      }
+      // At once where it can be: an Enter may come in the same frame.
+      if (there()) return
+      show(row)
+      requestAnimationFrame(there)
     },
     [list, show],
   )

@@ -4,6 +4,7 @@ import { Ban, GitCompareArrows, Pencil, RotateCw } from 'lucide-react'
 import { useState } from 'react'
 import { api, exact, isAway } from '../api/client.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
+import { useCatchUp } from '../live/news.ts'
 import { Button } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Dialog } from '../ui/dialog.tsx'
@@ -24,6 +25,7 @@ import { type ExecutionDetail, isOpen } from './types.ts'
 
 export function ExecutionScreen() {
   const { id } = useParams({ strict: false }) as { id: string }
+  useCatchUp(['execution', id])
   const found = useQuery({
     ...executionQuery(id),
     retry: (n, e) => n < 6 && (isAway(e) || (e as { status?: number }).status === 404),

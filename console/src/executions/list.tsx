@@ -10,6 +10,7 @@ import { exact } from '../api/client.ts'
 import { useRowKeys } from '../app/rowkeys.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { useFlows } from '../flows/queries.ts'
+import { useCatchUp } from '../live/news.ts'
 import { type LiveState, useLive } from '../live/stream.ts'
 import { replayOfFilters } from '../replays/request.ts'
 import { Button } from '../ui/button.tsx'
@@ -124,6 +125,7 @@ export function RunLog() {
       for (const x of xs) next.set(x.id, next.has(x.id) ? newer(x, next.get(x.id)!) : x)
       return next
     })
+  useCatchUp(key)
   const state = useLive(
     { flow: filters.flow },
     {

@@ -2,11 +2,30 @@ import { type QueryKey, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef } from 'react'
 import { type LiveState, useLive } from './stream.ts'
 
+// The history follows what is told by up to a second, and by more under load.
+const behind = [1200, 4000]
+
+/**
+ * Asks these queries once more, some time after a page was opened: of what
+ * happened just before, nothing is told, and the history may not have it yet.
+ */
+export function useCatchUp(...keys: QueryKey[]) {
+  const client = useQueryClient()
+  const id = JSON.stringify(keys)
+  useEffect(() => {
+    const later = behind.map(ms =>
+      setTimeout(() => {
+        for (const queryKey of JSON.parse(id)) void client.invalidateQueries({ queryKey })
+      }, ms),
+    )
+    return () => later.forEach(clearTimeout)
+  }, [client, id])
+}
+
 /**
  * What happens shows within a second: news asks these queries again, once for
  * all of a burst. The history follows what is told within a second, so once
- * more when it is quiet, and once more for one that is behind. So it is, too, with
- * what happened just before the page was opened, of which nothing is told.
+ * more when it is quiet, and once more for one that is behind.
  */
 export function useNews(query: { flow?: string; status?: string[] }, keys: QueryKey[], off = false): LiveState {
   const client = useQueryClient()
@@ -17,24 +36,21 @@ export function useNews(query: { flow?: string; status?: string[] }, keys: Query
   const ask = () => {
     for (const queryKey of latest.current) void client.invalidateQueries({ queryKey })
   }
-  const askLater = () => {
-    later.current.forEach(clearTimeout)
-    later.current = [1200, 4000].map(ms => setTimeout(ask, ms))
-  }
   const again = () => {
     due.current ??= setTimeout(() => {
       due.current = undefined
       ask()
     }, 400)
-    askLater()
+    later.current.forEach(clearTimeout)
+    later.current = behind.map(ms => setTimeout(ask, ms))
   }
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the page opens
-  useEffect(() => {
-    askLater()
-    return () => {
+  useEffect(
+    () => () => {
       clearTimeout(due.current)
       later.current.forEach(clearTimeout)
-    }
-  }, [])
+    },
+    [],
+  )
+  useCatchUp(...keys)
   return useLive(query, { execution: again, lost: again }, off)
 }
