@@ -47,6 +47,7 @@ test('three requests: the dashboard counts them on each step, and the run log le
     await picture(page, 'execution')
     await accessible(page, 'an execution')
   } finally {
+    await page.goto('about:blank') // or it would look for the server
     await sluice.close()
   }
 })
