@@ -114,18 +114,27 @@ func (c *Console) cancel(ctx context.Context, in *executionInput) (*commandOutpu
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
-	x, err := c.execution(ctx, id)
+	x, err := c.openExecution(ctx, id, "")
 	if err != nil {
 		return nil, err
-	}
-	if !isOpen(x.Status) {
-		return nil, problem(http.StatusConflict, "", "execution %s has ended already: %s", id, x.Status)
 	}
 	h := &schemas.Hook{ID: id, Kind: schemas.KindCancel, Flow: x.Flow, Time: time.Now(), Replay: x.Replay}
 	if err := c.command(ctx, "cancel", h); err != nil {
 		return nil, err
 	}
 	return &commandOutput{Location: "/api/v1/executions/" + id.String(), Body: Accepted{ID: id.String()}}, nil
+}
+
+// openExecution is one that has not ended; the remedy is for one that has.
+func (c *Console) openExecution(ctx context.Context, id schemas.ExecutionID, remedy string) (*Execution, error) {
+	x, err := c.execution(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !isOpen(x.Status) {
+		return nil, problem(http.StatusConflict, remedy, "execution %s has ended already: %s", id, x.Status)
+	}
+	return x, nil
 }
 
 func isOpen(status string) bool { return status == "waiting" || status == "running" }

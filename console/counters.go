@@ -52,9 +52,8 @@ func (c *Console) flowStats(ctx context.Context, in *flowStatsInput) (*flowStats
 	}
 	since := time.Unix(0, 0)
 	if in.Since != "" {
-		var ok bool
-		if since, ok = moment(in.Since, time.Now()); !ok {
-			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "since is neither a time nor a duration")
+		if since, err = momentOf("since", in.Since, time.Now()); err != nil {
+			return nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)

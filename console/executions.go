@@ -177,6 +177,15 @@ func moment(text string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// momentOf is moment, and says which parameter is neither.
+func momentOf(name, text string, now time.Time) (time.Time, error) {
+	t, ok := moment(text, now)
+	if !ok {
+		return t, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", name)
+	}
+	return t, nil
+}
+
 func scanExecution(scan func(...any) error) (*Execution, error) {
 	var (
 		x        Execution

@@ -183,9 +183,9 @@ func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditio
 		if bound.text == "" {
 			continue
 		}
-		t, ok := moment(bound.text, now)
-		if !ok {
-			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
+		t, err := momentOf(bound.name, bound.text, now)
+		if err != nil {
+			return nil, err
 		}
 		where.add("started_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())
 		inBodies.add("received_at "+bound.operator+" fromUnixTimestamp64Micro(?, 'UTC')", t.UnixMicro())

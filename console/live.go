@@ -119,14 +119,31 @@ func (l *live) leave(who *listener) {
 
 // follow reads the topic executions from its present end until its tail is stopped.
 func (l *live) follow(ctx context.Context, t *tail) {
-	client, err := l.begin(ctx, l.topics.Executions())
-	if err != nil {
-		t.err = err
+	forget := func() {
 		l.mu.Lock()
+		defer l.mu.Unlock()
 		if l.tail == t {
 			l.tail = nil // the next listener tries again
 		}
-		l.mu.Unlock()
+	}
+	l.read(ctx, t, forget, func(r *kgo.Record) {
+		var x records.ExecutionRecord
+		if err := proto.Unmarshal(r.Value, &x); err != nil {
+			l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
+			return
+		}
+		_ = l.keys.OpenEvents(ctx, &x) // what was erased says no more than how it stands
+		l.tell(told{executionOf(&x), r.Timestamp})
+	}, l.topics.Executions())
+}
+
+// read hands over what topics get from now on, until the tail is stopped. When
+// it cannot begin, the tail is forgotten and ends with the reason.
+func (l *live) read(ctx context.Context, t *tail, forget func(), each func(*kgo.Record), topics ...string) {
+	client, err := l.begin(ctx, topics...)
+	if err != nil {
+		t.err = err
+		forget()
 		t.stop()
 		close(t.ready)
 		return
@@ -139,17 +156,9 @@ func (l *live) follow(ctx context.Context, t *tail) {
 			return
 		}
 		fetches.EachError(func(topic string, _ int32, err error) {
-			l.log.Warn("following executions", "topic", topic, "error", err)
+			l.log.Warn("following what happens", "topic", topic, "error", err)
 		})
-		fetches.EachRecord(func(r *kgo.Record) {
-			var x records.ExecutionRecord
-			if err := proto.Unmarshal(r.Value, &x); err != nil {
-				l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
-				return
-			}
-			_ = l.keys.OpenEvents(ctx, &x) // what was erased says no more than how it stands
-			l.tell(told{executionOf(&x), r.Timestamp})
-		})
+		fetches.EachRecord(each)
 	}
 }
 

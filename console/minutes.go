@@ -52,9 +52,9 @@ func (c *Console) minutes(ctx context.Context, in *minutesInput) (*minutesOutput
 		if bound.text == "" {
 			continue
 		}
-		t, ok := moment(bound.text, now)
-		if !ok {
-			return nil, problem(http.StatusBadRequest, "write a time such as 2026-01-31T09:00:00Z, or how long ago, such as 1h", "%s is neither a time nor a duration", bound.name)
+		t, err := momentOf(bound.name, bound.text, now)
+		if err != nil {
+			return nil, err
 		}
 		bounds.add("minute "+bound.operator+" toStartOfMinute(toDateTime(?, 'UTC'))", t.Unix())
 	}

@@ -109,12 +109,9 @@ func (c *Console) resolve(ctx context.Context, in *resolveInput) (*commandOutput
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
 	defer cancel()
-	x, err := c.execution(ctx, id)
+	x, err := c.openExecution(ctx, id, "retry it")
 	if err != nil {
 		return nil, err
-	}
-	if !isOpen(x.Status) {
-		return nil, problem(http.StatusConflict, "retry it", "execution %s has ended already: %s", id, x.Status)
 	}
 	rows, err := c.steps(ctx, id)
 	if err != nil {

@@ -290,36 +290,20 @@ func (t *tails) join(ctx context.Context, who *tailer) (leave func(), err error)
 }
 
 func (t *tails) follow(ctx context.Context, reading *tail) {
-	client, err := t.live.begin(ctx, t.live.topics.Executions(), t.live.topics.Hooks())
-	if err != nil {
-		reading.err = err
+	forget := func() {
 		t.mu.Lock()
+		defer t.mu.Unlock()
 		if t.tail == reading {
 			t.tail = nil // the next one tries again
 		}
-		t.mu.Unlock()
-		reading.stop()
-		close(reading.ready)
-		return
 	}
-	defer client.Close()
-	close(reading.ready)
-	for {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		fetches.EachError(func(topic string, _ int32, err error) {
-			t.live.log.Warn("following what happens", "topic", topic, "error", err)
-		})
-		fetches.EachRecord(func(r *kgo.Record) {
-			for _, e := range t.live.happenings(ctx, r) {
-				t.mu.Lock()
-				for who := range t.all {
-					who.tell(e)
-				}
-				t.mu.Unlock()
+	t.live.read(ctx, reading, forget, func(r *kgo.Record) {
+		for _, e := range t.live.happenings(ctx, r) {
+			t.mu.Lock()
+			for who := range t.all {
+				who.tell(e)
 			}
-		})
-	}
+			t.mu.Unlock()
+		}
+	}, t.live.topics.Executions(), t.live.topics.Hooks())
 }

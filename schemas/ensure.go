@@ -58,7 +58,7 @@ func EnsureTopics(ctx context.Context, admin *kadm.Client, topics Topics, partit
 		if err == nil && led(have, specs) {
 			return nil
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if !Pause(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("waiting for the new topics: %w", errors.Join(context.Cause(ctx), err))
 		}
 	}

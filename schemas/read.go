@@ -94,7 +94,7 @@ func (r *partitionReader) read(ctx context.Context, from, to int64, fn func(*kgo
 				return fmt.Errorf("reading %s/%d at offset %d: %w", topic, partition, from, err)
 			}
 			r.leader = -1
-			if !pause(ctx, 100*time.Millisecond) {
+			if !Pause(ctx, 100*time.Millisecond) {
 				return fmt.Errorf("reading %s/%d: %w", topic, partition, err)
 			}
 			continue
@@ -210,7 +210,8 @@ func retriable(err error) bool {
 	return !errors.Is(err, kgo.ErrClientClosed)
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits, and reports false when ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

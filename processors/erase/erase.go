@@ -91,7 +91,7 @@ func (e *Eraser) lead(ctx context.Context) {
 			}
 		}
 		if open {
-			sleep(ctx, again)
+			schemas.Pause(ctx, again)
 			continue
 		}
 		select {
@@ -193,7 +193,7 @@ func (w *work) caughtUp(ctx context.Context) error {
 // settled is caughtUp after every process has heard of the erasure: a change is
 // read everywhere within some 250 ms.
 func (w *work) settled(ctx context.Context) error {
-	if !sleep(ctx, time.Until(w.entry.CreatedAt.Add(2*time.Second))) {
+	if !schemas.Pause(ctx, time.Until(w.entry.CreatedAt.Add(2*time.Second))) {
 		return ctx.Err()
 	}
 	return w.caughtUp(ctx)
@@ -214,7 +214,7 @@ func (w *work) until(ctx context.Context, what string, done func() (bool, error)
 				return err
 			}
 		}
-		if !sleep(ctx, look) {
+		if !schemas.Pause(ctx, look) {
 			return ctx.Err()
 		}
 	}
@@ -356,7 +356,7 @@ func (w *work) dropFiles(ctx context.Context) error {
 		if w.files = int64(left); left == 0 || time.Since(began) > filesPatience {
 			break
 		}
-		if !sleep(ctx, 2*look) {
+		if !schemas.Pause(ctx, 2*look) {
 			return ctx.Err()
 		}
 		for _, table := range cleared {
@@ -366,15 +366,4 @@ func (w *work) dropFiles(ctx context.Context) error {
 		}
 	}
 	return set("RESET SETTING old_parts_lifetime")
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -99,7 +99,7 @@ func (d *Driver) drive(ctx context.Context, id string) {
 			change = schemas.Change{Type: schemas.ReplayFailed, Reason: err.Error()}
 		case err != nil:
 			log.Warn("a replay waits and is tried again", "error", err)
-			sleep(ctx, again)
+			schemas.Pause(ctx, again)
 			continue
 		}
 		// Whoever paused or cancelled it meanwhile comes first: the change is
@@ -110,7 +110,7 @@ func (d *Driver) drive(ctx context.Context, id string) {
 		change.ReplayID, change.Expect = id, d.opts.Control.Replay(id).Revision
 		if _, err := d.opts.Control.Append(ctx, change); err != nil && ctx.Err() == nil {
 			log.Warn("writing down how a replay stands", "change", change.Type, "error", err)
-			sleep(ctx, again)
+			schemas.Pause(ctx, again)
 		}
 	}
 }

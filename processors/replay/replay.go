@@ -80,15 +80,3 @@ func New(opts Options) *Driver {
 
 // again is how long to wait after an error that may pass.
 const again = 2 * time.Second
-
-// sleep reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -82,7 +82,7 @@ func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Chan
 			}
 			return schemas.Change{Type: schemas.ReplayFinished}, nil
 		}
-		if !sleep(ctx, s.every) {
+		if !schemas.Pause(ctx, s.every) {
 			return none, ctx.Err()
 		}
 	}
@@ -141,12 +141,12 @@ func (s *sending) page(ctx context.Context, hooks []*schemas.Hook) (schemas.Chan
 			if abort.Type != "" || err != nil {
 				return abort, err
 			}
-			if open >= int64(s.d.opts.Window) && !sleep(ctx, s.every) {
+			if open >= int64(s.d.opts.Window) && !schemas.Pause(ctx, s.every) {
 				return schemas.Change{}, ctx.Err()
 			}
 		}
 		n, wait := s.pace.next(min(chunk, len(hooks), s.d.opts.Window-int(int64(len(s.sent))-s.ended)), time.Now())
-		if wait > 0 && !sleep(ctx, wait) {
+		if wait > 0 && !schemas.Pause(ctx, wait) {
 			return schemas.Change{}, ctx.Err()
 		}
 		if err := s.transaction(ctx, hooks[:n]); err != nil {

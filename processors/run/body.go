@@ -133,7 +133,7 @@ func (s *store) read(ctx context.Context, blob string, spans [][2]int64, size in
 		if gone := errors.Is(err, blobs.ErrNotFound); gone || try == bodyTries {
 			return nil, bodyError(err)
 		}
-		if !sleep(ctx, pause) {
+		if !schemas.Pause(ctx, pause) {
 			return nil, connectors.AsError(ctx.Err())
 		}
 	}

@@ -127,7 +127,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		r.metrics.restarts.Inc()
 		r.opts.Logger.Warn("starting the runner's session again", "error", err)
-		if !sleep(ctx, time.Second) {
+		if !schemas.Pause(ctx, time.Second) {
 			return nil
 		}
 	}
@@ -140,16 +140,4 @@ func (r *Runner) session(ctx context.Context) error {
 	}
 	defer s.close()
 	return s.run(ctx)
-}
-
-// sleep reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

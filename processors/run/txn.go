@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/schemas"
 )
 
 // errAborted says that a transaction was aborted cleanly: nothing of it is
@@ -145,7 +147,7 @@ func (s *session) committedOffset(ctx context.Context, partition int32) (int64, 
 			}
 			o, _ := starts.Lookup(s.opts.topic(), partition)
 			return o.Offset, o.Err
-		case kerr.IsRetriable(err) && sleep(ctx, unstableOffsetPause):
+		case kerr.IsRetriable(err) && schemas.Pause(ctx, unstableOffsetPause):
 			continue
 		default:
 			return 0, fmt.Errorf("reading the offset of partition %d: %w", partition, err)

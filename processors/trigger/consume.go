@@ -50,7 +50,7 @@ func (t *Triggers) consume(ctx context.Context) {
 				for ctx.Err() == nil {
 					if err := t.follow(ctx, e); err != nil && ctx.Err() == nil {
 						t.log.Warn("a flow's topic cannot be read; it is tried again", "flow", e.ID, "error", err)
-						sleep(ctx, 5*again)
+						schemas.Pause(ctx, 5*again)
 					}
 				}
 			})

@@ -23,7 +23,7 @@ func (t *Triggers) schedule(ctx context.Context) error {
 		for ctx.Err() == nil {
 			if err := t.lead(ctx); err != nil && ctx.Err() == nil {
 				t.log.Warn("the schedule waits and goes on", "error", err)
-				sleep(ctx, again)
+				schemas.Pause(ctx, again)
 			}
 		}
 	})
@@ -256,7 +256,7 @@ func (t *Triggers) clockRead(ctx context.Context, client *kgo.Client, name strin
 		case err == nil, errors.Is(err, kerr.GroupIDNotFound):
 			return time.Time{}, nil
 		case errors.Is(err, kerr.UnstableOffsetCommit), kerr.IsRetriable(err):
-			if !sleep(ctx, 50*time.Millisecond) {
+			if !schemas.Pause(ctx, 50*time.Millisecond) {
 				return time.Time{}, ctx.Err()
 			}
 		default:

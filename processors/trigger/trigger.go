@@ -61,17 +61,6 @@ func (t *Triggers) Run(ctx context.Context) error {
 // again is how long an error is waited out.
 const again = time.Second
 
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // hook is the record that starts an execution of a flow.
 func (t *Triggers) hook(ctx context.Context, flow string, at time.Time, method, contentType string, headers map[string]string, body []byte) (*kgo.Record, error) {
 	h := schemas.Hook{

@@ -19,7 +19,7 @@ import { createContext, memo, type ReactNode, use, useEffect, useMemo, useRef } 
 import type { FlowDocument } from '../flow/document.ts'
 import { mayFollow, TRIGGER } from '../flow/graph.ts'
 import { IconButton } from '../ui/button.tsx'
-import { stepFaces, type Tone } from '../ui/status.tsx'
+import { stepFaces, type Tone, tones } from '../ui/status.tsx'
 import { ComponentIcon } from './icons.tsx'
 import { nodeHeight, nodeWidth, type Placed } from './layout.ts'
 import type { Where } from './where.ts'
@@ -58,15 +58,6 @@ export interface BoardActions {
 const Actions = createContext<BoardActions | null>(null)
 
 type StepNode = Node<NodeFace, 'step'>
-
-const tones: Record<Tone, string> = {
-  good: 'bg-good-soft text-good',
-  bad: 'bg-bad-soft text-bad',
-  warn: 'bg-warn-soft text-warn',
-  info: 'bg-info-soft text-info',
-  calm: 'bg-calm-soft text-calm',
-  violet: 'bg-violet-soft text-violet',
-}
 
 const ink: Record<Tone, string> = {
   good: 'text-good',

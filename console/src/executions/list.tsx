@@ -9,6 +9,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { useRowKeys } from '../app/rowkeys.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
+import { FlowFilter } from '../flows/filter.tsx'
 import { useFlows } from '../flows/queries.ts'
 import { useCatchUp } from '../live/news.ts'
 import { type LiveState, useLive } from '../live/stream.ts'
@@ -201,20 +202,7 @@ export function RunLog() {
             className="h-9 w-full rounded-lg border border-line-strong bg-surface pr-3 pl-9"
           />
         </form>
-        <select
-          aria-label="Flow"
-          value={filters.flow}
-          onChange={e => setFilters({ flow: e.target.value })}
-          className="h-9 max-w-52 rounded-lg border border-line-strong bg-surface px-2.5"
-        >
-          <option value="">All flows</option>
-          {flows.map(f => (
-            <option key={f.id} value={f.id}>
-              {f.name || f.id}
-            </option>
-          ))}
-          {filters.flow && !names.has(filters.flow) && <option value={filters.flow}>{filters.flow}</option>}
-        </select>
+        <FlowFilter flow={filters.flow} flows={flows} onChange={flow => setFilters({ flow })} />
         <select
           aria-label="Time"
           value={between ? 'between' : filters.since}

@@ -15,9 +15,11 @@ export class YamlError extends Error {
   }
 }
 
-export function toYAML(doc: unknown): string {
-  // The library prints numbers through a double, so exact ones go in as words
-  // that no document holds, and their digits take the place of the words.
+/**
+ * The library prints numbers through a double, so exact ones go in as words
+ * that no document holds, and their digits take the place of the words.
+ */
+export function exactMarks() {
   const mark = `exact${Math.random().toString(36).slice(2)}x`
   const digits: string[] = []
   const marked = (v: unknown): unknown => {
@@ -30,6 +32,11 @@ export function toYAML(doc: unknown): string {
         .map(([k, x]) => [k, marked(x)]),
     )
   }
+  return { mark, digits, marked }
+}
+
+export function toYAML(doc: unknown): string {
+  const { mark, digits, marked } = exactMarks()
   const text = stringify(marked(doc), { lineWidth: 0, aliasDuplicateObjects: false, version: '1.2' })
   return digits.length === 0 ? text : text.replace(new RegExp(`${mark}(\\d+)x`, 'g'), (_, n) => digits[Number(n)]!)
 }

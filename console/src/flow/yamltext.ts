@@ -15,7 +15,7 @@ import {
 } from 'yaml'
 import type { FlowDocument } from './document.ts'
 import { Exact, type Json, same } from './exact.ts'
-import { fromYAML, toYAML } from './yaml.ts'
+import { exactMarks, fromYAML, toYAML } from './yaml.ts'
 
 // The text that people write, beside the document that it says: a change of the
 // document goes into the text with its comments, and a place of the document is
@@ -50,18 +50,7 @@ export function rewriteYAML(text: string, doc: FlowDocument): string {
     return toYAML(doc)
   }
   const parsed = parseDocument(text, options)
-  const mark = `exact${Math.random().toString(36).slice(2)}x`
-  const digits: string[] = []
-  const marked = (v: unknown): unknown => {
-    if (v instanceof Exact) return `${mark}${digits.push(v.source) - 1}x`
-    if (Array.isArray(v)) return v.map(marked)
-    if (v === null || typeof v !== 'object') return v
-    return new Map(
-      Object.entries(v)
-        .filter(([, x]) => x !== undefined)
-        .map(([k, x]) => [k, marked(x)]),
-    )
-  }
+  const { mark, digits, marked } = exactMarks()
   // Numbers whose digits the library would not print as they are written.
   visit(parsed, {
     Scalar(key, n) {

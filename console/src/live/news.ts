@@ -1,9 +1,13 @@
-import { type QueryKey, useQueryClient } from '@tanstack/react-query'
+import { type QueryClient, type QueryKey, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef } from 'react'
 import { type LiveState, useLive } from './stream.ts'
 
 // The history follows what is told by up to a second, and by more under load.
 const behind = [1200, 4000]
+
+const askAgain = (client: QueryClient, keys: QueryKey[]) => {
+  for (const queryKey of keys) void client.invalidateQueries({ queryKey })
+}
 
 /**
  * Asks these queries once more, some time after a page was opened: of what
@@ -15,7 +19,7 @@ export function useCatchUp(...keys: QueryKey[]) {
   useEffect(() => {
     const later = behind.map(ms =>
       setTimeout(() => {
-        for (const queryKey of JSON.parse(id)) void client.invalidateQueries({ queryKey })
+        askAgain(client, JSON.parse(id))
       }, ms),
     )
     return () => later.forEach(clearTimeout)
@@ -33,9 +37,7 @@ export function useNews(query: { flow?: string; status?: string[] }, keys: Query
   latest.current = keys
   const due = useRef<ReturnType<typeof setTimeout>>(undefined)
   const later = useRef<ReturnType<typeof setTimeout>[]>([])
-  const ask = () => {
-    for (const queryKey of latest.current) void client.invalidateQueries({ queryKey })
-  }
+  const ask = () => askAgain(client, latest.current)
   const again = () => {
     due.current ??= setTimeout(() => {
       due.current = undefined

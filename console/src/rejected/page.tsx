@@ -6,6 +6,7 @@ import { useRowKeys } from '../app/rowkeys.ts'
 import { useCredentials } from '../credentials/queries.ts'
 import { flowQuery, versionQuery } from '../executions/queries.ts'
 import { parseJSON } from '../flow/exact.ts'
+import { FlowFilter } from '../flows/filter.tsx'
 import { useFlows } from '../flows/queries.ts'
 import { PayloadTree } from '../payload/tree.tsx'
 import { Button } from '../ui/button.tsx'
@@ -41,20 +42,12 @@ export function RejectedPage() {
       about="What flows turned away within the last day, without secrets. Once the cause is mended, a request can be accepted after all."
       wide
       actions={
-        <select
-          aria-label="Flow"
-          value={flow}
-          onChange={e => go({ flow: e.target.value, id: '' })}
-          className="h-9 max-w-60 rounded-lg border border-line-strong bg-surface px-2.5"
-        >
-          <option value="">{(flows.data?.length ?? 0) > flowsAtOnce ? `The first ${flowsAtOnce} flows` : 'All flows'}</option>
-          {(flows.data ?? []).map(f => (
-            <option key={f.id} value={f.id}>
-              {f.name || f.id}
-            </option>
-          ))}
-          {flow && !names.has(flow) && <option value={flow}>{flow}</option>}
-        </select>
+        <FlowFilter
+          flow={flow}
+          flows={flows.data ?? []}
+          all={(flows.data?.length ?? 0) > flowsAtOnce ? `The first ${flowsAtOnce} flows` : 'All flows'}
+          onChange={flow => go({ flow, id: '' })}
+        />
       }
     >
       {flows.isError || list.isError ? (

@@ -43,25 +43,22 @@ export function decode(search: string): TailFilters {
   }
 }
 
-export function encode(f: TailFilters): string {
+function parameters(f: TailFilters, failed: [name: string, value: string]): string {
   const p = new URLSearchParams()
   if (f.flow) p.set('flow', f.flow)
   if (f.kind.length) p.set('kind', f.kind.join(','))
-  if (f.failed) p.set('failed', 'true')
+  if (f.failed) p.set(...failed)
   if (f.q) p.set('q', f.q)
-  const text = p.toString().replaceAll('%2C', ',')
+  return p.toString()
+}
+
+export function encode(f: TailFilters): string {
+  const text = parameters(f, ['failed', 'true']).replaceAll('%2C', ',')
   return text ? `?${text}` : ''
 }
 
 /** The same for the API. */
-export function asked(f: TailFilters): string {
-  const p = new URLSearchParams()
-  if (f.flow) p.set('flow', f.flow)
-  if (f.kind.length) p.set('kind', f.kind.join(','))
-  if (f.failed) p.set('status', 'failed,retrying,unknown')
-  if (f.q) p.set('q', f.q)
-  return p.toString()
-}
+export const asked = (f: TailFilters): string => parameters(f, ['status', 'failed,retrying,unknown'])
 
 /** What is shown, what waits while one reads, and what was left out. */
 export interface Tail {

@@ -9,6 +9,7 @@ import { noAnswer } from '../api/away.ts'
 import { useRowKeys } from '../app/rowkeys.ts'
 import { useShortcut } from '../app/shortcuts.tsx'
 import { LiveDot } from '../executions/list.tsx'
+import { FlowFilter } from '../flows/filter.tsx'
 import { useFlows } from '../flows/queries.ts'
 import type { LiveState } from '../live/stream.ts'
 import { Button } from '../ui/button.tsx'
@@ -140,20 +141,7 @@ export function TailPage() {
             className="h-9 w-full rounded-lg border border-line-strong bg-surface pr-3 pl-9"
           />
         </form>
-        <select
-          aria-label="Flow"
-          value={filters.flow}
-          onChange={e => set({ flow: e.target.value })}
-          className="h-9 max-w-52 rounded-lg border border-line-strong bg-surface px-2.5"
-        >
-          <option value="">All flows</option>
-          {flows.map(f => (
-            <option key={f.id} value={f.id}>
-              {f.name || f.id}
-            </option>
-          ))}
-          {filters.flow && !names.has(filters.flow) && <option value={filters.flow}>{filters.flow}</option>}
-        </select>
+        <FlowFilter flow={filters.flow} flows={flows} onChange={flow => set({ flow })} />
         <fieldset className="flex flex-wrap gap-1.5" aria-label="What is shown">
           {kinds.map(k => (
             <Chip

@@ -17,7 +17,8 @@ import type { ComponentType } from 'react'
 
 export type Tone = 'good' | 'bad' | 'warn' | 'info' | 'calm' | 'violet'
 
-const tones: Record<Tone, string> = {
+/** A tone's ground and ink. */
+export const tones: Record<Tone, string> = {
   good: 'bg-good-soft text-good',
   bad: 'bg-bad-soft text-bad',
   warn: 'bg-warn-soft text-warn',
