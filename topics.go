@@ -39,7 +39,7 @@ func prepareTopics(ctx context.Context, kafka []kgo.Opt, c *config, r schemas.Re
 	if err := reachable(ctx, client, c, r); err != nil {
 		return 0, err
 	}
-	if err := schemas.EnsureTopics(ctx, admin, c.topics(), c.Partitions, r); err != nil {
+	if err := schemas.EnsureTopics(ctx, client, c.topics(), c.Partitions, r); err != nil {
 		return 0, err
 	}
 	problems, err := schemas.CheckTopics(ctx, admin, c.topics(), r)
@@ -122,7 +122,7 @@ func topicsCommand() *cobra.Command {
 				return err
 			}
 			if !checkOnly {
-				if err := schemas.EnsureTopics(ctx, admin, c.topics(), c.Partitions, safe); err != nil {
+				if err := schemas.EnsureTopics(ctx, client, c.topics(), c.Partitions, safe); err != nil {
 					return err
 				}
 			}

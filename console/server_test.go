@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -67,7 +66,7 @@ func newServer(t *testing.T, change func(*Options)) *server {
 	t.Cleanup(fake.Close)
 	s := &server{t: t, kafka: []kgo.Opt{kgo.SeedBrokers(fake.ListenAddrs()...)}}
 	client := s.client(kgo.MetadataMinAge(10 * time.Millisecond))
-	if err := schemas.EnsureTopics(t.Context(), kadm.NewClient(client), schemas.DefaultTopics, partitions, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
+	if err := schemas.EnsureTopics(t.Context(), client, schemas.DefaultTopics, partitions, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
 		t.Fatal(err)
 	}
 	cipher, err := control.NewCipher(control.NewKey())

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // TopicProblem is something about a topic that is not as it must be.
@@ -31,11 +33,11 @@ type Replication struct {
 	MinInSync int   // replicas that have a record before it is acknowledged
 }
 
-// EnsureTopics creates the topics that are missing, and waits until brokers
-// lead all of them. The others stay as they are: CheckTopics says what is wrong
-// with them. How soon admin sees a new topic depends on its kgo.MetadataMinAge.
-func EnsureTopics(ctx context.Context, admin *kadm.Client, topics Topics, partitions int32, r Replication) error {
-	specs := topics.Specs(partitions)
+// EnsureTopics creates the topics that are missing, and waits until every
+// broker that answers knows who leads them: whoever asks next is told the same.
+// The others stay as they are: CheckTopics says what is wrong with them.
+func EnsureTopics(ctx context.Context, client *kgo.Client, topics Topics, partitions int32, r Replication) error {
+	admin, specs := kadm.NewClient(client), topics.Specs(partitions)
 	have, err := admin.ListTopics(ctx, topicNames(specs)...)
 	if err != nil {
 		return fmt.Errorf("listing topics: %w", err)
@@ -53,26 +55,48 @@ func EnsureTopics(ctx context.Context, admin *kadm.Client, topics Topics, partit
 			return fmt.Errorf("creating topic %s: %w", spec.Name, err)
 		}
 	}
-	for {
-		have, err := admin.ListTopics(ctx, topicNames(specs)...)
-		if err == nil && led(have, specs) {
-			return nil
-		}
+	for !known(ctx, client, specs) {
 		if !Pause(ctx, 50*time.Millisecond) {
-			return fmt.Errorf("waiting for the new topics: %w", errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("waiting for the new topics: %w", context.Cause(ctx))
 		}
 	}
+	return nil
+}
+
+// known reports whether all brokers know the leader of each partition. One that
+// is away learns of the topics before it answers anybody.
+func known(ctx context.Context, client *kgo.Client, specs []TopicSpec) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	answers := 0
+	for _, broker := range client.DiscoveredBrokers() {
+		req := kmsg.NewPtrMetadataRequest()
+		req.AllowAutoTopicCreation = false
+		for _, spec := range specs {
+			topic := kmsg.NewMetadataRequestTopic()
+			topic.Topic = kmsg.StringPtr(spec.Name)
+			req.Topics = append(req.Topics, topic)
+		}
+		resp, err := broker.Request(ctx, req)
+		if err != nil {
+			continue
+		}
+		answers++
+		if !led(resp.(*kmsg.MetadataResponse)) {
+			return false
+		}
+	}
+	return answers > 0
 }
 
 // led reports whether every topic has a leader for each of its partitions.
-func led(have kadm.TopicDetails, specs []TopicSpec) bool {
-	for _, spec := range specs {
-		d, ok := have[spec.Name]
-		if !ok || d.Err != nil || len(d.Partitions) == 0 {
+func led(have *kmsg.MetadataResponse) bool {
+	for _, t := range have.Topics {
+		if t.ErrorCode != 0 || len(t.Partitions) == 0 {
 			return false
 		}
-		for _, p := range d.Partitions {
-			if p.Err != nil || p.Leader < 0 {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 || p.Leader < 0 {
 				return false
 			}
 		}

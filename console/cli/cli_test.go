@@ -16,7 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -76,7 +75,7 @@ func server(t *testing.T, publicURL, token string) (url string, log *control.Log
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := schemas.EnsureTopics(t.Context(), kadm.NewClient(client), schemas.DefaultTopics, 1, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
+	if err := schemas.EnsureTopics(t.Context(), client, schemas.DefaultTopics, 1, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
 		t.Fatal(err)
 	}
 	cipher, err := control.NewCipher(control.NewKey())

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/deploy/bench/load"
@@ -79,7 +78,7 @@ func prepared(name string, addrs []string, stop func()) (*broker, error) {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		err = schemas.EnsureTopics(ctx, kadm.NewClient(client), schemas.DefaultTopics, partitions, schemas.Replication{Factor: 1, MinInSync: 1})
+		err = schemas.EnsureTopics(ctx, client, schemas.DefaultTopics, partitions, schemas.Replication{Factor: 1, MinInSync: 1})
 		client.Close()
 	}
 	if err != nil {

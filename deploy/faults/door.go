@@ -8,15 +8,21 @@ import (
 
 // door is a way to a server that can be closed and opened.
 type door struct {
-	addr, to string
+	addr, to string // neither changes
+
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[net.Conn]bool
 }
 
 func newDoor(to string) (*door, error) {
-	d := &door{addr: "127.0.0.1:0", to: to, conns: map[net.Conn]bool{}}
-	return d, d.open()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d := &door{addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	d.listen(l)
+	return d, nil
 }
 
 func (d *door) open() error {
@@ -24,8 +30,14 @@ func (d *door) open() error {
 	if err != nil {
 		return err
 	}
+	d.listen(l)
+	return nil
+}
+
+// listen lets connections through until close.
+func (d *door) listen(l net.Listener) {
 	d.mu.Lock()
-	d.listener, d.addr = l, l.Addr().String()
+	d.listener = l
 	d.mu.Unlock()
 	go func() {
 		for {
@@ -52,7 +64,6 @@ func (d *door) open() error {
 			}
 		}
 	}()
-	return nil
 }
 
 func (d *door) close() {

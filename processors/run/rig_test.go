@@ -60,7 +60,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.client.Close)
-	err = schemas.EnsureTopics(t.Context(), kadm.NewClient(r.client), schemas.DefaultTopics, rigPartitions, schemas.Replication{Factor: 1, MinInSync: 1})
+	err = schemas.EnsureTopics(t.Context(), r.client, schemas.DefaultTopics, rigPartitions, schemas.Replication{Factor: 1, MinInSync: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

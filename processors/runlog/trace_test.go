@@ -89,12 +89,15 @@ func TestMetricsCountRows(t *testing.T) {
 		delete(got, "sluice_runlog_flushes_total")
 		delete(got, "sluice_runlog_rows_total runlog_progress")
 		delete(got, "sluice_runlog_rows_total runlog_marks")
-		if n := got["sluice_runlog_rows_total runlog_executions"]; n < 4 || n > 8 {
-			t.Errorf("%v execution rows of 8 records of 4 executions", n)
+		// A partition that moves in the middle is written again, and rows count as often as they are written.
+		for table, least := range map[string]float64{"executions": 4, "hooks": 4, "steps": 12} {
+			name := "sluice_runlog_rows_total runlog_" + table
+			if n := got[name]; n < least || n > 2*least {
+				t.Errorf("%v rows of %s; want %v, at most twice", n, table, least)
+			}
+			delete(got, name)
 		}
-		delete(got, "sluice_runlog_rows_total runlog_executions")
 		want := map[string]float64{
-			"sluice_runlog_rows_total runlog_steps": 12, "sluice_runlog_rows_total runlog_hooks": 4,
 			"sluice_runlog_insert_failures_total": 0, "sluice_runlog_lag_seconds": 0, "sluice_runlog_holes_total": 0,
 			"sluice_runlog_poison_total executions": 0, "sluice_runlog_poison_total hooks": 0, "sluice_runlog_poison_total replays": 0,
 		}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -67,7 +66,7 @@ func newRig(t *testing.T, flows ...*schemas.FlowEntry) *rig {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := schemas.EnsureTopics(t.Context(), kadm.NewClient(client), schemas.DefaultTopics, 3, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
+	if err := schemas.EnsureTopics(t.Context(), client, schemas.DefaultTopics, 3, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
 		t.Fatal(err)
 	}
 	set, err := all.New()

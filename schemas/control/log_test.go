@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -31,7 +30,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := schemas.EnsureTopics(t.Context(), kadm.NewClient(client), schemas.DefaultTopics, 3, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
+	if err := schemas.EnsureTopics(t.Context(), client, schemas.DefaultTopics, 3, schemas.Replication{Factor: 1, MinInSync: 1}); err != nil {
 		t.Fatal(err)
 	}
 	cipher, err := NewCipher(NewKey())
