@@ -35,7 +35,8 @@ type Replication struct {
 
 // EnsureTopics creates the topics that are missing, and waits until every
 // broker that answers knows who leads them: whoever asks next is told the same.
-// The others stay as they are: CheckTopics says what is wrong with them.
+// The others stay as they are: CheckTopics says what is wrong with them. How
+// soon client sees a new topic depends on its kgo.MetadataMinAge.
 func EnsureTopics(ctx context.Context, client *kgo.Client, topics Topics, partitions int32, r Replication) error {
 	admin, specs := kadm.NewClient(client), topics.Specs(partitions)
 	have, err := admin.ListTopics(ctx, topicNames(specs)...)
@@ -55,12 +56,16 @@ func EnsureTopics(ctx context.Context, client *kgo.Client, topics Topics, partit
 			return fmt.Errorf("creating topic %s: %w", spec.Name, err)
 		}
 	}
-	for !known(ctx, client, specs) {
+	for {
+		// The client remembers what it was told, for as long as its MetadataMinAge.
+		have, err := admin.ListTopics(ctx, topicNames(specs)...)
+		if err == nil && have.Error() == nil && known(ctx, client, specs) {
+			return nil
+		}
 		if !Pause(ctx, 50*time.Millisecond) {
-			return fmt.Errorf("waiting for the new topics: %w", context.Cause(ctx))
+			return fmt.Errorf("waiting for the new topics: %w", errors.Join(context.Cause(ctx), err))
 		}
 	}
-	return nil
 }
 
 // known reports whether all brokers know the leader of each partition. One that
