@@ -291,6 +291,10 @@ func TestAReplayIsSelectedPausedCancelledAndAborted(t *testing.T) {
 	if code != 0 || some.Total != 2 {
 		t.Errorf("by SQL: %+v", some)
 	}
+	some, code = in.replayed("--flow", "kinds", "--field", "body.n=7")
+	if code != 0 || some.Total != 1 || some.Progress.Status["succeeded"] != 1 {
+		t.Errorf("by a field of the body: %+v", some)
+	}
 	one := in.list("kinds")[0].ID
 	some, code = in.replayed("--execution", one, "--same-keys")
 	if code != 0 || some.Total != 1 {

@@ -3,7 +3,10 @@ package console
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +38,7 @@ type ErasureRequest struct {
 type ErasureView struct {
 	ID          string               `json:"id,omitempty" doc:"Absent for a dry run"`
 	State       string               `json:"state" enum:"selected,running,finished" doc:"selected: a dry run"`
+	Stage       string               `json:"stage,omitempty" enum:"list,read,cancel,keys,write,blobs,rows,verify,files,certificate" doc:"Of a running one: what it does, in this order. When its process ends in between it begins again"`
 	WaitingFor  string               `json:"waitingFor,omitempty"`
 	Note        string               `json:"note,omitempty"`
 	RequestedBy string               `json:"requestedBy,omitempty"`
@@ -54,6 +58,9 @@ func erasureView(e *schemas.ErasureEntry) *ErasureView {
 	v := &ErasureView{
 		ID: e.ID, State: e.State(), WaitingFor: e.Waiting, Note: e.Note, RequestedBy: e.RequestedBy, Flow: e.Flow, CreatedAt: &e.CreatedAt, ChangedAt: &e.ChangedAt,
 		Found: e.Found, Mentions: e.Mentions, Certificate: e.Certificate,
+	}
+	if e.Certificate == nil {
+		v.Stage = e.Stage
 	}
 	return v.list(e.IDs())
 }
@@ -107,6 +114,32 @@ func (c *Console) registerErasures(api huma.API) {
 		}
 		return &erasureOutput{Status: http.StatusOK, Body: erasureView(e)}, nil
 	})
+	certificate := op("get-certificate", http.MethodGet, "/erasures/{id}/certificate", "Download an erasure's certificate", "erasures", 404, 409)
+	certificate.Responses = map[string]*huma.Response{"200": {Description: "The certificate", Content: map[string]*huma.MediaType{
+		mediaJSON: {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schemas.Certificate](), true, "Certificate")},
+	}}}
+	huma.Register(api, certificate, c.downloadCertificate)
+}
+
+// downloadCertificate gives a certificate as a file to keep.
+func (c *Console) downloadCertificate(_ context.Context, in *erasureID) (*huma.StreamResponse, error) {
+	e := c.opts.Control.Erasure(in.ID)
+	switch {
+	case e == nil:
+		return nil, problem(http.StatusNotFound, "`sluice erasures` lists them", "there is no erasure %q", in.ID)
+	case e.Certificate == nil:
+		return nil, problem(http.StatusConflict, "wait until its state is finished", "erasure %s is not finished, and has no certificate yet", e.ID)
+	}
+	text, err := json.MarshalIndent(e.Certificate, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding a certificate: %w", err)
+	}
+	return &huma.StreamResponse{Body: func(h huma.Context) {
+		h.SetHeader("Content-Type", mediaJSON)
+		h.SetHeader("Content-Disposition", `attachment; filename="erasure-`+e.ID+`.json"`)
+		h.SetHeader("Cache-Control", "private, no-store")
+		_, _ = h.BodyWriter().Write(append(text, '\n')) // who went away does not read it
+	}}, nil
 }
 
 func (c *Console) createErasure(ctx context.Context, in *erasureInput) (*erasureOutput, error) {

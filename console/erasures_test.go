@@ -57,6 +57,7 @@ func TestAnErasureThatSaysNotWhoseDataIsRefused(t *testing.T) {
 	}
 	h.must(422, "POST", "/api/v1/erasures", `{"sql": "SELECT toUUID(a) AS id FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", "dryRun": true}`)
 	h.must(404, "GET", "/api/v1/erasures/none", "")
+	h.must(404, "GET", "/api/v1/erasures/none/certificate", "")
 	equal(t, "none was made", h.must(200, "GET", "/api/v1/erasures", "").json(t, "items"), "[]")
 
 	// What has the same data is named with what was selected.

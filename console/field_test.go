@@ -1,11 +1,15 @@
 package console
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/schemas/clickhouse"
 )
 
 func TestExecutionsAreFoundByAFieldOfTheirBodies(t *testing.T) {
@@ -65,12 +69,17 @@ func TestExecutionsAreFoundByAFieldOfTheirBodies(t *testing.T) {
 		if !slices.Equal(have, c.want) {
 			t.Errorf("%s: executions %v, want %v", c.fields, have, c.want)
 		}
+		// A replay takes the same.
+		request, _ := json.Marshal(map[string]any{"field": query["field"]})
+		equal(t, "hooks of a replay of "+c.fields, h.must(200, "POST", "/api/v1/replays/estimate", string(request)).json(t, "hooks"), fmt.Sprint(len(c.want)))
 	}
 	for _, bad := range []string{"customer=1", "body=1", "body.=1", "body.a", "body.a[x]=1", "body.a[1=1", "body.`a=1"} {
 		a := h.must(400, "GET", "/api/v1/executions?"+url.Values{"field": {bad}}.Encode(), "")
 		if detail, _ := a.json(t, "detail").(string); !strings.Contains(detail, "field") {
 			t.Errorf("%s: %s", bad, detail)
 		}
+		request, _ := json.Marshal(map[string]any{"field": []string{bad}})
+		h.must(422, "POST", "/api/v1/replays", string(request))
 	}
 }
 
@@ -79,11 +88,11 @@ func TestAFieldIsFoundByTheIndexOfWords(t *testing.T) {
 	for i := range 5 {
 		h.execution(time.Duration(i+1)*time.Minute, "pets", "succeeded", "", "application/json", `{"customer":{"email":"ann@example.com"}}`)
 	}
-	f, err := parseBodyField("body.customer.email=rare@example.com")
+	f, err := clickhouse.ParseBodyField("body.customer.email=rare@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sql, args := f.condition()
+	sql, args := f.Condition()
 	rows, err := h.conn.Query(t.Context(), "EXPLAIN indexes = 1 SELECT id FROM runlog_hooks WHERE "+sql, args...)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/schemas"
+	"sluice/schemas/clickhouse"
 )
 
 const (
@@ -252,6 +253,22 @@ func (in *executionsInput) conditions(now, from time.Time, scan bool) (*conditio
 	where.add("toUInt128(id) IN ("+bodies+" UNION ALL SELECT toUInt128(id) FROM runlog_executions"+inErrors.String()+")", append(slices.Clone(inBodies.args), inErrors.args...)...)
 	where.add("(lowerUTF8(error) LIKE ? OR toUInt128(id) IN ("+bodies+"))", append([]any{like}, inBodies.args...)...)
 	return where, nil
+}
+
+const fieldRemedy = "write body.customer.email=ann@example.com, or body.items[].sku=A1"
+
+// withFields are conditions of hooks, and that their bodies have these fields.
+func (w *conditions) withFields(fields []string) (*conditions, error) {
+	all := &conditions{slices.Clone(w.parts), slices.Clone(w.args)}
+	for _, text := range fields {
+		f, err := clickhouse.ParseBodyField(text)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, fieldRemedy, "field %q: %v", text, err)
+		}
+		sql, args := f.Condition()
+		all.add(sql, args...)
+	}
+	return all, nil
 }
 
 // hasWord reports whether a text has anything that the index of words holds.

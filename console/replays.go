@@ -33,6 +33,7 @@ type ReplayRequest struct {
 	Offsets    []string `json:"offsets,omitempty" doc:"P:A-B: offsets A to B of partition P of the topic hooks"`
 	Status     []string `json:"status,omitempty" enum:"waiting,running,succeeded,failed,duplicate,filtered,cancelled"`
 	Text       string   `json:"text,omitempty" maxLength:"1000" doc:"Text in the hook's body or in the error, in any case"`
+	Field      []string `json:"field,omitempty" maxItems:"20" doc:"What the hook's JSON body says, such as body.customer.id=42 or body.items[].sku=A1; all of them"`
 	Executions []string `json:"executions,omitempty" maxItems:"10000" doc:"Executions' IDs"`
 	SQL        string   `json:"sql,omitempty" maxLength:"262144" doc:"A statement that gives a column execution_id or id, or columns partition and offset"`
 	ChangedIn  string   `json:"changedIn,omitempty" doc:"A dry run's ID: those of its executions that would be otherwise"`
@@ -142,7 +143,7 @@ func (c *Console) readReplay(in *ReplayRequest, now time.Time) (*schemas.Replay,
 	}
 	r := &schemas.Replay{
 		Note: in.Note, Version: in.Version, DryRun: in.DryRun, Rate: in.Rate, MaxFailures: in.MaxFailures, SameKeys: in.SameKeys, Answers: in.Answers,
-		Selection: schemas.Selection{Flow: in.Flow, Status: in.Status, Text: in.Text, Executions: in.Executions, SQL: strings.TrimSpace(in.SQL),
+		Selection: schemas.Selection{Flow: in.Flow, Status: in.Status, Text: in.Text, Fields: in.Field, Executions: in.Executions, SQL: strings.TrimSpace(in.SQL),
 			ChangedIn: in.ChangedIn, Group: in.Group, Replays: in.Replays},
 	}
 	if r.Version == "" {
@@ -176,6 +177,11 @@ func (c *Console) readReplay(in *ReplayRequest, now time.Time) (*schemas.Replay,
 			return nil, wrong("", "%v", err)
 		}
 		r.Selection.Offsets = append(r.Selection.Offsets, o)
+	}
+	for _, text := range in.Field {
+		if _, err := clickhouse.ParseBodyField(text); err != nil {
+			return nil, wrong(fieldRemedy, "field %q: %v", text, err)
+		}
 	}
 	if err := r.Selection.Check(); err != nil {
 		return nil, wrong("", "%v", err)

@@ -37,7 +37,7 @@ const (
 	AlertAcknowledged = "alert.acknowledged"
 	AlertResolved     = "alert.resolved"
 	ErasureCreated    = "erasure.created"  // Erasure
-	ErasureWaiting    = "erasure.waiting"  // Reason: what for
+	ErasureWaiting    = "erasure.waiting"  // Stage: where it is; Reason: what it waits for
 	ErasureFinished   = "erasure.finished" // Certificate
 )
 
@@ -66,6 +66,7 @@ type Change struct {
 	Erasure     *Erasure        `json:"erasure,omitempty"`
 	ErasureID   string          `json:"erasureId,omitempty"`
 	Certificate *Certificate    `json:"certificate,omitempty"`
+	Stage       string          `json:"stage,omitempty"`
 	Value       *float64        `json:"value,omitempty"`
 	Total       int64           `json:"total,omitempty"`
 	Reason      string          `json:"reason,omitempty"`

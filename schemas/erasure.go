@@ -73,6 +73,9 @@ type Remains struct {
 	Until *time.Time `json:"until,omitempty" doc:"Absent: nothing here says when"`
 }
 
+// ErasureStages is what an erasure does, in its order.
+var ErasureStages = []string{"list", "read", "cancel", "keys", "write", "blobs", "rows", "verify", "files", "certificate"}
+
 // SelectionHash is how an erasure says what it was selected by.
 func SelectionHash(erasure, selection string) string {
 	sum := sha256.Sum256([]byte(erasure + "\n" + selection))
@@ -108,6 +111,8 @@ func (c *Certificate) Sign() error {
 type ErasureEntry struct {
 	Erasure
 	Revision int64
+	// Stage is what is being done, one of ErasureStages; empty: nothing yet.
+	Stage string
 	// Waiting is what it waits for, when it does.
 	Waiting string
 	// Certificate is nil until it is finished.
@@ -157,7 +162,7 @@ func (c *Catalog) applyErasure(offset int64, ch *Change) bool {
 		return false // finished is finished
 	case ch.Type == ErasureWaiting:
 		e = *old
-		e.Waiting = ch.Reason
+		e.Stage, e.Waiting = cmp.Or(ch.Stage, old.Stage), ch.Reason
 	default:
 		if ch.Certificate == nil {
 			return false

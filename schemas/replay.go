@@ -40,7 +40,7 @@ type Replay struct {
 }
 
 // Selection says which hooks. What is set must hold together; at least one
-// of Flow, Executions, SQL and ChangedIn is.
+// of Flow, Executions, Offsets, Fields, SQL and ChangedIn is.
 type Selection struct {
 	Flow string `json:"flow,omitempty"`
 	// From and To bound the time of acceptance; To itself is not in.
@@ -51,7 +51,9 @@ type Selection struct {
 	// Status is how the executions ended.
 	Status []string `json:"status,omitempty"`
 	// Text is in the hook's body or in the execution's error, in any case.
-	Text       string   `json:"text,omitempty"`
+	Text string `json:"text,omitempty"`
+	// Fields are what the hook's JSON body says, such as body.customer.id=42.
+	Fields     []string `json:"field,omitempty"`
 	Executions []string `json:"executions,omitempty"`
 	// SQL gives a column id or execution_id, or columns partition and offset.
 	SQL string `json:"sql,omitempty"`

@@ -16,8 +16,8 @@ const MaxSelected = 1_000_000
 
 // Check says what is wrong with a selection, as something a person can mend.
 func (s *Selection) Check() error {
-	if s.Flow == "" && len(s.Executions) == 0 && len(s.Offsets) == 0 && s.SQL == "" && s.ChangedIn == "" {
-		return errors.New("the selection is empty: name a flow, executions, offsets, a SQL statement, or a dry run")
+	if s.Flow == "" && len(s.Executions) == 0 && len(s.Offsets) == 0 && len(s.Fields) == 0 && s.SQL == "" && s.ChangedIn == "" {
+		return errors.New("the selection is empty: name a flow, executions, offsets, a field of the body, a SQL statement, or a dry run")
 	}
 	if !s.To.IsZero() && !s.To.After(s.From) {
 		return fmt.Errorf("the selection ends at %s, before it begins", s.To.Format("2006-01-02T15:04:05Z07:00"))
@@ -49,5 +49,5 @@ var Statuses = []string{"waiting", "running", "succeeded", "failed", "duplicate"
 // FromTopic reports whether the selection's hooks are read from Kafka's topic
 // hooks, as far as that still has them; all others are found in the run log.
 func (s *Selection) FromTopic() bool {
-	return len(s.Offsets) > 0 && len(s.Status) == 0 && s.Text == "" && len(s.Executions) == 0 && s.SQL == "" && s.ChangedIn == ""
+	return len(s.Offsets) > 0 && len(s.Status) == 0 && s.Text == "" && len(s.Fields) == 0 && len(s.Executions) == 0 && s.SQL == "" && s.ChangedIn == ""
 }

@@ -39,6 +39,7 @@ func replayCommand() *cobra.Command {
 	f.StringSliceVar(&in.Offsets, "offsets", nil, "offsets A to B of partition P of the topic hooks, as `P:A-B`")
 	f.StringSliceVar(&in.Status, "status", nil, "whose executions have this `STATUS`")
 	f.StringVar(&in.Text, "search", "", "with this `TEXT` in the body or the error")
+	f.StringArrayVar(&in.Field, "field", nil, "whose body says so, such as `body.customer.id=42` or body.items[].sku=A1; may be given again")
 	f.StringSliceVar(&in.Executions, "execution", nil, "of this execution's `ID`; may be given again")
 	f.StringVar(&in.SQL, "sql", "", "of the executions that `QUERY` gives: a column execution_id or id, or columns partition and offset")
 	f.StringVar(&in.ChangedIn, "changed-in", "", "that would be otherwise by the dry run `REPLAY`")
@@ -59,8 +60,8 @@ func replayCommand() *cobra.Command {
 		if in.Rate, err = parseRate(*rate); err != nil {
 			return UsageError(err)
 		}
-		if *flow == "" && in.SQL == "" && in.ChangedIn == "" && len(in.Executions) == 0 && len(in.Offsets) == 0 {
-			return UsageError(errors.New("say which hooks: --flow, --execution, --offsets, --sql or --changed-in"))
+		if *flow == "" && in.SQL == "" && in.ChangedIn == "" && len(in.Executions) == 0 && len(in.Offsets) == 0 && len(in.Field) == 0 {
+			return UsageError(errors.New("say which hooks: --flow, --execution, --offsets, --field, --sql or --changed-in"))
 		}
 		if *flow != "" {
 			found, err := s.flow(ctx, *flow)

@@ -110,16 +110,18 @@ func (e *Eraser) erase(ctx context.Context, entry *schemas.ErasureEntry) error {
 	}
 	defer client.Close()
 	w := &work{Eraser: e, entry: entry, client: client}
-	for _, stage := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"list", w.list}, {"read", w.caughtUp}, {"cancel", w.cancel}, {"keys", w.deleteKeys}, {"write", w.settled},
-		{"blobs", w.removeBlobs}, {"rows", w.clearRows}, {"verify", w.verify}, {"files", w.dropFiles}, {"certificate", w.finish},
-	} {
-		e.log.Debug("erasing", "erasure", entry.ID, "stage", stage.name)
-		if err := stage.do(ctx); err != nil {
-			return fmt.Errorf("erasing, stage %s: %w", stage.name, err)
+	do := map[string]func(context.Context) error{
+		"list": w.list, "read": w.caughtUp, "cancel": w.cancel, "keys": w.deleteKeys, "write": w.settled,
+		"blobs": w.removeBlobs, "rows": w.clearRows, "verify": w.verify, "files": w.dropFiles, "certificate": w.finish,
+	}
+	for _, stage := range schemas.ErasureStages {
+		e.log.Debug("erasing", "erasure", entry.ID, "stage", stage)
+		err := w.tell(ctx, stage, "")
+		if err == nil {
+			err = do[stage](ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("erasing, stage %s: %w", stage, err)
 		}
 	}
 	e.log.Info("erased", "erasure", entry.ID, "executions", len(entry.IDs()))
@@ -208,9 +210,9 @@ func (w *work) until(ctx context.Context, what string, done func() (bool, error)
 		case err != nil:
 			return err
 		case ok:
-			return w.tell(ctx, "")
+			return w.tell(ctx, "", "")
 		case time.Since(began) > said:
-			if err := w.tell(ctx, what); err != nil {
+			if err := w.tell(ctx, "", what); err != nil {
 				return err
 			}
 		}
@@ -220,12 +222,13 @@ func (w *work) until(ctx context.Context, what string, done func() (bool, error)
 	}
 }
 
-func (w *work) tell(ctx context.Context, what string) error {
+// tell writes down the stage, unless it is empty, and what is waited for.
+func (w *work) tell(ctx context.Context, stage, what string) error {
 	latest := w.opts.Control.Erasure(w.entry.ID)
-	if latest == nil || latest.Waiting == what {
+	if latest == nil || latest.Waiting == what && (stage == "" || latest.Stage == stage) {
 		return nil
 	}
-	_, err := w.opts.Control.Append(ctx, schemas.Change{Type: schemas.ErasureWaiting, ErasureID: w.entry.ID, Expect: latest.Revision, Reason: what})
+	_, err := w.opts.Control.Append(ctx, schemas.Change{Type: schemas.ErasureWaiting, ErasureID: w.entry.ID, Expect: latest.Revision, Stage: stage, Reason: what})
 	return err
 }
 

@@ -80,6 +80,14 @@ func SelectHooks(ctx context.Context, db Querier, s *schemas.Selection) (string,
 		}
 		add("(positionCaseInsensitiveUTF8(body, ?) > 0 OR id IN (SELECT id FROM executions WHERE "+inner+"))", append([]any{s.Text}, innerArgs...)...)
 	}
+	for _, text := range s.Fields {
+		f, err := ParseBodyField(text)
+		if err != nil {
+			return "", nil, fmt.Errorf("field %q: %w", text, err)
+		}
+		condition, conditionArgs := f.Condition()
+		add("("+condition+")", conditionArgs...)
+	}
 	if s.ChangedIn != "" {
 		inner, innerArgs := "replay = ? AND notEmpty(kinds)", []any{s.ChangedIn}
 		if s.Group != "" {

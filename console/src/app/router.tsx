@@ -93,6 +93,18 @@ const routes = [
     lazyRouteComponent(() => import('../replays/detail.tsx'), 'ReplayScreen'),
   ),
   at(
+    '/erasures',
+    lazyRouteComponent(() => import('../erasures/list.tsx'), 'ErasureList'),
+  ),
+  at(
+    '/erasures/new',
+    lazyRouteComponent(() => import('../erasures/new.tsx'), 'NewErasurePage'),
+  ),
+  at(
+    '/erasures/$id',
+    lazyRouteComponent(() => import('../erasures/detail.tsx'), 'ErasureScreen'),
+  ),
+  at(
     '/sql',
     lazyRouteComponent(() => import('../sql/page.tsx'), 'SqlPage'),
   ),

@@ -76,7 +76,7 @@ export function NewReplayPage() {
             </fieldset>
             <Select
               label="Flow"
-              required={form.way === 'filters'}
+              required={form.way === 'filters' && !form.field}
               error={said.flow}
               hint={form.way !== 'filters' && form.way !== 'changed' ? 'Needed to run on a draft or a version of it.' : undefined}
               value={form.flow}
@@ -92,18 +92,21 @@ export function NewReplayPage() {
               ))}
               {form.flow && !flow && <option value={form.flow}>{form.flow}</option>}
             </Select>
-            {form.way === 'filters' && <ByFilters form={form} set={set} />}
+            {form.way === 'filters' && <ByFilters form={form} said={said} set={set} />}
             {form.way === 'sql' && (
-              <TextArea
-                label="Statement"
-                required
-                error={said.sql}
-                hint="It gives a column id or execution_id, or columns partition and offset."
-                rows={5}
-                value={form.sql}
-                onChange={e => set({ sql: e.target.value })}
-                className="font-mono text-[0.8125rem]"
-              />
+              <>
+                <TextArea
+                  label="Statement"
+                  required
+                  error={said.sql}
+                  hint="It gives a column id or execution_id, or columns partition and offset."
+                  rows={5}
+                  value={form.sql}
+                  onChange={e => set({ sql: e.target.value })}
+                  className="font-mono text-[0.8125rem]"
+                />
+                <Field form={form} error={said.field} set={set} />
+              </>
             )}
             {form.way === 'executions' && (
               <TextArea
@@ -237,7 +240,23 @@ export function NewReplayPage() {
   )
 }
 
-function ByFilters({ form, set }: { form: Form; set: (change: Partial<Form>) => void }) {
+type Said = Partial<Record<keyof Form, string>>
+
+function Field({ form, error, set }: { form: Form; error?: string; set: (change: Partial<Form>) => void }) {
+  return (
+    <TextField
+      label="Field of the body"
+      error={error}
+      placeholder="body.customer.id=42"
+      hint="Or body.items[].sku=A1; empty: whatever it says."
+      value={form.field}
+      onChange={e => set({ field: e.target.value })}
+      className="font-mono text-[0.8125rem]"
+    />
+  )
+}
+
+function ByFilters({ form, said, set }: { form: Form; said: Said; set: (change: Partial<Form>) => void }) {
   return (
     <>
       <div className="grid gap-4 sm:grid-cols-2">
@@ -266,6 +285,7 @@ function ByFilters({ form, set }: { form: Form; set: (change: Partial<Form>) => 
       </fieldset>
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField label="Text in the body or error" value={form.text} onChange={e => set({ text: e.target.value })} />
+        <Field form={form} error={said.field} set={set} />
         <TextField
           label="Offsets"
           placeholder="0:1200-1500"

@@ -12,6 +12,7 @@ export interface Selection {
   offsets?: { partition: number; from: number; to: number }[]
   status?: string[]
   text?: string
+  field?: string[]
   executions?: string[]
   sql?: string
   changedIn?: string

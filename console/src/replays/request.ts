@@ -13,6 +13,8 @@ export interface Form {
   to: string
   status: string[]
   text: string
+  /** What the body says, such as body.customer.id=42. */
+  field: string
   offsets: string
   sql: string
   executions: string
@@ -35,6 +37,7 @@ export const blank: Form = {
   to: '',
   status: [],
   text: '',
+  field: '',
   offsets: '',
   sql: '',
   executions: '',
@@ -64,6 +67,7 @@ export function formOf(search: string): Form {
       .flatMap(s => s.split(','))
       .filter(Boolean),
     text: get('text', 'q'),
+    field: get('field'),
     offsets: get('offsets'),
     sql: get('sql'),
     executions: get('executions', 'execution'),
@@ -85,10 +89,12 @@ const amount = (text: string) => (text.trim() === '' ? undefined : Number(text))
 /** What keeps a form from being sent, by field. */
 export function wrong(f: Form): Partial<Record<keyof Form, string>> {
   const out: Partial<Record<keyof Form, string>> = {}
-  if (f.way === 'filters' && !f.flow) out.flow = 'Choose the flow whose hooks run again.'
-  if (f.way !== 'filters' && f.way !== 'changed' && f.version !== 'live' && !f.flow) out.flow = 'A version belongs to a flow: choose it.'
+  if (f.way === 'filters' && !f.flow && !f.field.trim()) out.flow = 'Choose the flow whose hooks run again.'
+  else if (f.way !== 'changed' && f.version !== 'live' && !f.flow) out.flow = 'A version belongs to a flow: choose it.'
   if (f.way === 'sql' && !f.sql.trim()) out.sql = 'Write a statement that gives executions.'
   if (f.way === 'executions' && words(f.executions).length === 0) out.executions = 'Paste at least one execution’s ID.'
+  if (['filters', 'sql'].includes(f.way) && f.field.trim() && !/^body[.[].*=/s.test(f.field.trim()))
+    out.field = 'Write it like body.customer.id=42, or body.items[].sku=A1.'
   if (f.rate.trim() && !(Number(f.rate) > 0)) out.rate = 'A number of hooks a second, such as 50.'
   if (f.maxFailures.trim() && !/^[1-9]\d*$/.test(f.maxFailures.trim())) out.maxFailures = 'A whole number, such as 10.'
   return out
@@ -106,16 +112,18 @@ export function requestOf(f: Form): Record<string, unknown> {
     sameKeys: (!f.dryRun && f.sameKeys) || undefined,
     note: f.note.trim() || undefined,
   }
+  const field = f.field.trim() ? [f.field.trim()] : undefined
   const body = {
     filters: () => ({
       from: f.from || undefined,
       to: f.to || undefined,
       status: f.status.length ? f.status : undefined,
       text: f.text.trim() || undefined,
+      field,
       offsets: words(f.offsets).length ? words(f.offsets) : undefined,
       replays: f.replays || undefined,
     }),
-    sql: () => ({ sql: f.sql, replays: true }),
+    sql: () => ({ sql: f.sql, field, replays: true }),
     executions: () => ({ executions: words(f.executions), replays: true }),
     changed: () => ({ changedIn: f.changedIn, group: f.group || undefined, replays: true }),
   }[f.way]()
@@ -135,27 +143,11 @@ function instant(text: string): string {
 
 const literal = (s: string) => `'${s.replace(/[\\']/g, c => `\\${c}`)}'`
 
-/** A field of the run log's filters, body.items[].sku=A1, as a condition on the column body. */
-function says(field: string): string {
-  const [, path, value] = /^body((?:\.`[^`]*`|\.[^.[=]+|\[-?\d*\])+)=(.*)$/s.exec(field) ?? []
-  if (path === undefined || value === undefined) return 'false' // the run log refuses it
-  const holds = (inside: string, steps: string[], depth: number): string => {
-    const each = steps.indexOf('[]')
-    const at = (each < 0 ? steps : steps.slice(0, each)).map(s => {
-      if (s.startsWith('[')) return Number(s.slice(1, -1)) < 0 ? s.slice(1, -1) : `${Number(s.slice(1, -1)) + 1}`
-      return literal(s.slice(1).replace(/^`(.*)`$/s, '$1'))
-    })
-    const place = [inside, ...at].join(', ')
-    if (each < 0) return `if(JSONType(${place}) = 'String', JSONExtractString(${place}), JSONExtractRaw(${place})) = ${literal(value)}`
-    return `arrayExists(e${depth} -> ${holds(`e${depth}`, steps.slice(each + 1), depth + 1)}, JSONExtractArrayRaw(${place}))`
-  }
-  return holds('body', path.match(/\.`[^`]*`|\.[^.[]+|\[-?\d*\]/g) ?? [], 0)
-}
-
 /** The address of a replay of what the run log shows. */
 export function replayOfFilters(f: Filters): string {
   const p = new URLSearchParams()
-  if (f.id || f.replay || f.replayOf || f.step || f.field) {
+  if (f.field) p.set('field', f.field)
+  if (f.id || f.replay || f.replayOf || f.step) {
     const where = [
       f.flow && `flow = ${literal(f.flow)}`,
       f.status.length && `status IN (${f.status.map(literal).join(', ')})`,
@@ -165,7 +157,6 @@ export function replayOfFilters(f: Filters): string {
       f.step && `error_step = ${literal(f.step)}`,
       f.replay && `replay = ${literal(f.replay)}`,
       f.replayOf && `replay_of = toUUID(${literal(f.replayOf)})`,
-      f.field && `id IN (SELECT id FROM hooks WHERE ${says(f.field)})`,
       f.q &&
         `(positionCaseInsensitiveUTF8(error, ${literal(f.q)}) > 0 OR id IN (SELECT id FROM hooks WHERE positionCaseInsensitiveUTF8(body, ${literal(f.q)}) > 0))`,
     ].filter(Boolean)
@@ -188,6 +179,7 @@ export function inWords(s: Selection, time: (t: string) => string): string {
     s.from && `since ${time(s.from)}`,
     s.to && `before ${time(s.to)}`,
     s.text && `with “${s.text}”`,
+    ...(s.field ?? []).map(f => `where ${f}`),
     s.offsets?.length && `at ${s.offsets.map(o => `${o.partition}:${o.from}-${o.to}`).join(', ')}`,
     s.sql && 'that a statement gives',
     s.executions?.length && (s.executions.length === 1 ? 'one execution' : `${s.executions.length} chosen executions`),

@@ -1,19 +1,18 @@
-package console
+package clickhouse
 
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// bodyField is a field of JSON bodies that a search asks for, written
+// BodyField is a field of JSON bodies that a search asks for, written
 // body.customer.email=ann@example.com. A list's elements are named by their
 // index, or all at once by []: body.items[0].sku=A1, body.items[].sku=A1. A
 // key with a dot or the like stands in backticks, as in JSONata.
-type bodyField struct {
+type BodyField struct {
 	path  []fieldStep
 	value string // of a string itself, of anything else as JSON writes it
 }
@@ -32,12 +31,13 @@ const (
 	fieldEach
 )
 
-func parseBodyField(text string) (*bodyField, error) {
+// ParseBodyField reads one. The error says what is wrong with it.
+func ParseBodyField(text string) (*BodyField, error) {
 	rest, ok := strings.CutPrefix(text, "body")
 	if !ok {
 		return nil, errors.New("it does not begin with body")
 	}
-	f := &bodyField{}
+	f := &BodyField{}
 	for {
 		var step fieldStep
 		switch {
@@ -75,23 +75,9 @@ func parseBodyField(text string) (*bodyField, error) {
 	}
 }
 
-// withFields are conditions of hooks, and that their bodies have these fields.
-func (w *conditions) withFields(fields []string) (*conditions, error) {
-	all := &conditions{slices.Clone(w.parts), slices.Clone(w.args)}
-	for _, text := range fields {
-		f, err := parseBodyField(text)
-		if err != nil {
-			return nil, problem(http.StatusBadRequest, "write body.customer.email=ann@example.com, or body.items[].sku=A1", "field %q: %v", text, err)
-		}
-		sql, args := f.condition()
-		all.add(sql, args...)
-	}
-	return all, nil
-}
-
-// condition is that of the column body. The words of the field go by the
+// Condition is that of the column body, in SQL, and its arguments. The words of the field go by the
 // index; what is found so is read, and compared.
-func (f *bodyField) condition() (string, []any) {
+func (f *BodyField) Condition() (string, []any) {
 	sql, args := holds("body", f.path, f.value, 0)
 	var words []string
 	for _, s := range f.path {
