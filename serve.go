@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -113,6 +114,7 @@ type process struct {
 	documents  *http.Client // reads OpenAPI documents, which may be large
 	blobs      blobs.Store
 	history    driver.Conn
+	reader     driver.Conn // what people ask runs on it; nil without the role console
 	edge       *ingest.Edge
 	instance   string
 	seal       *schemas.Seal
@@ -330,6 +332,7 @@ func (p *process) stages() ([]stage, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.reader = sql
 		accepting := p.edge
 		if accepting == nil {
 			// What another process's edge rejected is accepted in this one.
@@ -508,6 +511,16 @@ func (p *process) publicURL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
+// canRead asks as the user that people's statements run as.
+func (p *process) canRead(ctx context.Context) error {
+	var some uint64
+	err := p.reader.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM executions LIMIT 1)").Scan(&some)
+	if refused, ok := errors.AsType[*ch.Exception](err); ok && (refused.Code == 60 || refused.Code == 81) {
+		return nil // there is no run log yet
+	}
+	return err
+}
+
 func (p *process) health() []console.HealthCheck {
 	kafka := func(do func(context.Context, *kadm.Client) error) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -536,6 +549,10 @@ func (p *process) health() []console.HealthCheck {
 	if p.history != nil {
 		checks = append(checks, console.HealthCheck{Name: "clickhouse", Optional: true,
 			Remedy: "check SLUICE_CLICKHOUSE_URL, and that ClickHouse runs; hooks and flows go on meanwhile", Check: p.history.Ping})
+	}
+	if p.reader != nil && p.config.ClickHouseReader != "" {
+		checks = append(checks, console.HealthCheck{Name: "clickhouse reader", Optional: true, Check: p.canRead,
+			Remedy: "check SLUICE_CLICKHOUSE_READER_URL: its user needs GRANT SELECT on the run log's database, and no profile with readonly; SQL, exports, alerts and replays wait for it"})
 	}
 	return checks
 }
