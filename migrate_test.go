@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -34,10 +35,23 @@ func TestTheTopicsGrowOnceNothingIsOpen(t *testing.T) {
 		flows = append(flows, flow)
 		documents = append(documents, fmt.Sprintf("---\nkind: Flow\nid: %s\ntrigger: {uses: webhook/receive}\ndedupe: {key: =body.event, window: 24h}\nsteps:\n  - {id: call, uses: webhook/send, input: {url: %s/%s, body: {}}}\n", flow, target.URL, flow))
 	}
+	// A flow with shards: its deliveries go where their keys say, before and after.
+	const hot, events = "hot", 8
+	documents = append(documents, fmt.Sprintf("---\nkind: Flow\nid: %s\ntrigger: {uses: webhook/receive}\nshards: 4\ndedupe: {key: =body.event, window: 24h}\nsteps:\n  - {id: call, uses: webhook/send, input: {url: %s/%s, body: {}}}\n", hot, target.URL, hot))
 	p := in.start(nil, "serve")
 	p.ready()
 	in.apply(strings.Join(documents, ""))
 	first := map[string]string{}
+	partitions := map[string]int32{}
+	for i := range events {
+		in.until(30*time.Second, "the flow with shards accepts", func() bool {
+			id, _, _ := in.send(hot, fmt.Sprintf(`{"event":%d}`, i))
+			if parsed, err := schemas.ParseExecutionID(id); err == nil {
+				partitions[id] = parsed.Partition()
+			}
+			return id != ""
+		})
+	}
 	for _, flow := range flows {
 		in.until(30*time.Second, flow+" accepts", func() bool {
 			id, status, _ := in.send(flow, `{"event":"e"}`)
@@ -61,6 +75,14 @@ func TestTheTopicsGrowOnceNothingIsOpen(t *testing.T) {
 	p.ready()
 	for _, flow := range flows {
 		in.succeeded(first[flow])
+	}
+	seen := map[int32]bool{}
+	for id, partition := range partitions {
+		in.succeeded(id)
+		seen[partition] = true
+	}
+	if len(seen) < 2 {
+		t.Errorf("the flow with shards is on partitions %v: the test shows nothing", seen)
 	}
 	p.stop()
 
@@ -136,10 +158,23 @@ func TestTheTopicsGrowOnceNothingIsOpen(t *testing.T) {
 	if moved == 0 {
 		t.Fatal("no flow moved: the test shows nothing")
 	}
+	for i := range events {
+		again, _, _ := in.send(hot, fmt.Sprintf(`{"event":%d}`, i))
+		in.until(30*time.Second, "a delivery to a shard that moved is a duplicate", func() bool {
+			var x shown
+			if out, code := in.sluice("execution", again, "--output", "json"); code != 0 || json.Unmarshal([]byte(out), &x) != nil {
+				return false
+			}
+			if x.Status == "succeeded" {
+				t.Fatalf("event %d ran again", i)
+			}
+			return x.Status == "duplicate"
+		})
+	}
 	in.until(30*time.Second, "what ended before is retried", func() bool {
 		hits.mu.Lock()
 		defer hits.mu.Unlock()
-		return len(hits.bodies) >= 3*len(flows)
+		return len(hits.bodies) >= 3*len(flows)+events
 	})
 	p.stop()
 }

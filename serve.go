@@ -108,6 +108,7 @@ type process struct {
 	components *connectors.Set
 	tokens     *schemas.Tokens
 	mapping    *mapping.Engine
+	shards     *run.Shards // made when it is first asked for
 	env        connectors.Env
 	live       run.Live
 	oauth      *oauth.Tokens
@@ -311,7 +312,7 @@ func (p *process) stages() ([]stage, error) {
 	if p.has("run") {
 		stages = append(stages, stage{name: "triggers", run: trigger.New(trigger.Options{
 			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Partitions: p.partitions, Catalog: p.control,
-			Components: p.components, Env: p.env, OAuth: p.oauth, Keys: p.keys, Logger: p.log,
+			Components: p.components, Env: p.env, OAuth: p.oauth, Keys: p.keys, Place: p.place(), Logger: p.log,
 		}).Run})
 	}
 	if p.has("replay") {
@@ -347,7 +348,7 @@ func (p *process) stages() ([]stage, error) {
 			Listener: p.listeners["console"], Control: p.control, ClickHouse: p.history, SQL: sql, Blobs: p.blobs, Components: p.components,
 			Mapping: p.mapping, Env: p.env, OAuth: p.oauth, Documents: p.documents, Kafka: p.kafka, Topics: c.topics(), PublicURL: p.publicURL(), Token: c.APIToken,
 			Health: p.health(), Gatherer: p.registry, Registerer: p.registry, Rejected: p.rejected(), Logger: p.log,
-			Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Envelope: run.Envelope, Edge: acceptor{accepting},
+			Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Envelope: run.Envelope, Place: p.place(), Edge: acceptor{accepting},
 		})
 		stages = append(stages, stage{name: "alerts", run: alerts.New(alerts.Options{
 			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, SQL: sql, Components: p.components, Env: p.env, Logger: p.log,
@@ -364,11 +365,19 @@ func (p *process) stages() ([]stage, error) {
 	return stages, nil
 }
 
+// place finds the shards of hooks, in edges and triggers, by the code of the runner.
+func (p *process) place() schemas.Placing {
+	if p.shards == nil {
+		p.shards = run.NewShards(p.control, p.mapping, p.blobs)
+	}
+	return p.shards.Place
+}
+
 func (p *process) edgeOptions(registerer prometheus.Registerer) ingest.Options {
 	c := p.config
 	return ingest.Options{
 		Listener: p.listeners["ingest"], PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies, Catalog: p.control, Kafka: p.kafka, Topics: c.topics(),
-		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Blobs: p.blobs,
+		Partitions: p.partitions, ReplyTimeout: c.ReplyTimeout, Registerer: registerer, Logger: p.log, Tokens: p.tokens, Seal: p.seal, Keys: p.keys, Blobs: p.blobs, Place: p.place(),
 	}
 }
 

@@ -46,7 +46,8 @@ func (c *Console) registerBlocked(api huma.API) {
 
 // blocked reads what is open from the topic state: the run log knows of no order.
 func (c *Console) blocked(ctx context.Context, in *blockedInput) (*blockedOutput, error) {
-	if f := c.opts.Control.Flow(in.ID); f == nil || f.Deleted {
+	f := c.opts.Control.Flow(in.ID)
+	if f == nil || f.Deleted {
 		return nil, problem(http.StatusNotFound, "see GET /api/v1/flows", "there is no flow %q", in.ID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)
@@ -59,25 +60,26 @@ func (c *Console) blocked(ctx context.Context, in *blockedInput) (*blockedOutput
 	if err != nil {
 		return nil, c.kafkaError(err)
 	}
-	partition := schemas.PartitionOf(in.ID, int32(len(topics[topic].Partitions)))
-	end, err := schemas.PartitionEnd(ctx, c.producer, topic, partition)
-	if err != nil {
-		return nil, c.kafkaError(err)
-	}
 	open := map[string]*records.Execution{}
-	err = schemas.ReadPartition(ctx, c.producer, topic, partition, 0, end, func(r *kgo.Record) bool {
-		delete(open, string(r.Key))
-		if r.Value == nil {
+	for _, partition := range f.Partitions(int32(len(topics[topic].Partitions))) {
+		end, err := schemas.PartitionEnd(ctx, c.producer, topic, partition)
+		if err != nil {
+			return nil, c.kafkaError(err)
+		}
+		err = schemas.ReadPartition(ctx, c.producer, topic, partition, 0, end, func(r *kgo.Record) bool {
+			delete(open, string(r.Key))
+			if r.Value == nil {
+				return true
+			}
+			x, err := c.opts.Keys.OpenState(ctx, r.Value)
+			if err == nil && x.FlowId == in.ID && len(x.OrderKey) > 0 {
+				open[string(r.Key)] = x
+			}
 			return true
+		})
+		if err != nil {
+			return nil, c.kafkaError(err)
 		}
-		x, err := c.opts.Keys.OpenState(ctx, r.Value)
-		if err == nil && x.FlowId == in.ID && len(x.OrderKey) > 0 {
-			open[string(r.Key)] = x
-		}
-		return true
-	})
-	if err != nil {
-		return nil, c.kafkaError(err)
 	}
 	out := &blockedOutput{}
 	out.Body.Items = blockedKeys(slices.Collect(maps.Values(open)))

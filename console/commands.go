@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -71,7 +72,8 @@ func (c *Console) retry(ctx context.Context, in *retryInput) (*commandOutput, er
 	if isOpen(x.Status) {
 		return nil, problem(http.StatusConflict, "cancel it first, or wait for its end", "execution %s is %s", id, x.Status)
 	}
-	if f := c.opts.Control.Flow(x.Flow); f == nil || f.Deleted {
+	f := c.opts.Control.Flow(x.Flow)
+	if f == nil || f.Deleted {
 		return nil, problem(http.StatusConflict, "create the flow again under this id", "its flow %q was deleted", x.Flow)
 	}
 	if x.Erased {
@@ -95,6 +97,19 @@ func (c *Console) retry(ctx context.Context, in *retryInput) (*commandOutput, er
 	}
 	if in.Body != nil && len(in.Body.Body) > 0 {
 		h.Body, h.BodyRef, h.Files = edited(stored.ContentType, in.Body.Body), nil, nil
+	}
+	if v := f.Published(); v != nil && v.Flow.KeyedShards() {
+		// Another body may have another key, and the flow other shards than it had.
+		topics, err := kadm.NewClient(c.producer).ListTopics(ctx, c.opts.Topics.Hooks())
+		if err == nil {
+			err = topics.Error()
+		}
+		if err == nil {
+			err = c.opts.Place(ctx, v, h, int32(len(topics[c.opts.Topics.Hooks()].Partitions)))
+		}
+		if err != nil {
+			return nil, c.kafkaError(err)
+		}
 	}
 	if in.Body != nil && in.Body.From != "" {
 		if h.Given, err = c.given(ctx, id, x.Flow, in.Body.From); err != nil {

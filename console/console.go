@@ -97,6 +97,8 @@ type Options struct {
 	Edge Edge
 	// Envelope is a hook, its body at hand, as expressions see it.
 	Envelope func(*schemas.Hook) *mapping.Object
+	// Place finds the shards of hooks that are sent again, where the flow has any.
+	Place schemas.Placing
 
 	Logger *slog.Logger
 }

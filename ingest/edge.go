@@ -60,6 +60,10 @@ type Options struct {
 	// Keys seal the hooks of erasable flows; nil: such hooks are refused.
 	Keys *schemas.Keys
 
+	// Place finds the shards of hooks whose flows have shards and a key that says
+	// which (processors/run, Shards); nil: such hooks are refused.
+	Place schemas.Placing
+
 	Catalog    Catalog        // required
 	Kafka      []kgo.Opt      // how to reach the brokers: seeds, TLS, SASL
 	Topics     schemas.Topics // default schemas.DefaultTopics

@@ -28,7 +28,6 @@ func (e *Edge) sealRecord(d *delivery) *refusal {
 		e.log.Error("sealing a hook of an erasable flow", "error", err)
 		return unavailable
 	}
-	sealed.Key = d.record.Key // of the shard
 	d.record = *sealed
 	return nil
 }

@@ -18,7 +18,9 @@ type flow struct {
 	secret     uintptr                  // which map of secrets the lock was made from
 	revision   int64                    // the control offset that covers flow and credential
 
+	version     *schemas.FlowVersion
 	shards      []shard // one or more
+	keyed       bool    // a hook's key says which
 	turn        atomic.Uint32
 	source      []byte // of its records
 	lock        *lock
@@ -33,29 +35,6 @@ type flow struct {
 	replies     bool              // the sender waits for an answer of the flow's own
 	raw         bool              // the body is handed over as it came
 	erasable    bool              // what is kept of a hook is sealed
-}
-
-// shard is a part of a flow's hooks, with a key of its own.
-type shard struct {
-	key       []byte
-	partition int32
-}
-
-func newShards(flow string, n int, partitions int32) []shard {
-	shards := make([]shard, max(n, 1))
-	for i := range shards {
-		key := schemas.ShardKey(flow, i, len(shards))
-		shards[i] = shard{[]byte(key), schemas.PartitionOf(key, partitions)}
-	}
-	return shards
-}
-
-// shard is where the next hook goes: evenly spread.
-func (f *flow) shard() *shard {
-	if len(f.shards) == 1 {
-		return &f.shards[0]
-	}
-	return &f.shards[int(f.turn.Add(1)-1)%len(f.shards)]
 }
 
 // flow finds the flow that accepts hooks under an ID. Nil: unknown, only a
@@ -83,7 +62,7 @@ func (e *Edge) flow(id []byte) *flow {
 			return old
 		}
 	}
-	f := newFlow(entry, version.Flow, credential, secret, &e.options)
+	f := newFlow(entry, version, credential, secret, &e.options)
 	if old != nil && f.rate.same(old.rate) {
 		f.rate = old.rate // publishing must not hand out a fresh allowance
 	}
@@ -99,13 +78,16 @@ func (e *Edge) flow(id []byte) *flow {
 // identity tells maps apart: a changed secret is a new map.
 func identity(m map[string]string) uintptr { return reflect.ValueOf(m).Pointer() }
 
-func newFlow(entry *schemas.FlowEntry, document *schemas.Flow, credential *schemas.CredentialEntry, secret map[string]string, o *Options) *flow {
+func newFlow(entry *schemas.FlowEntry, version *schemas.FlowVersion, credential *schemas.CredentialEntry, secret map[string]string, o *Options) *flow {
+	document := version.Flow
 	f := &flow{
 		entry:      entry,
 		credential: credential,
 		secret:     identity(secret),
 		revision:   entry.Revision,
+		version:    version,
 		shards:     newShards(entry.ID, document.Shards, o.Partitions),
+		keyed:      document.KeyedShards(),
 		source:     []byte("/hook/" + entry.ID),
 		lock:       newLock(document.Trigger.Credential, credential, secret, o.site()),
 		methods:    []string{"GET", "POST"},

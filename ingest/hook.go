@@ -22,6 +22,7 @@ type request struct {
 	id    schemas.ExecutionID // of the execution it becomes, or names the request in a refusal
 	flow  *flow               // nil until it is found
 	shard *shard              // of the flow
+	unkey string              // why its key could not be had, as schemas.Hook has it
 	body  []byte              // the raw bytes, in the delivery's memory; nil when they are in upload
 	kind  bodies.Type         // what the body is
 	read  bool                // it was read to its end
@@ -126,6 +127,14 @@ func (e *Edge) take(r *request) *refusal {
 	}
 	if r.upload != nil {
 		if refusal := r.upload.commit(r); refusal != nil {
+			return refusal
+		}
+	}
+
+	// On the shard that its key says, which is known only now. The ID names the
+	// partition, and is final from here on.
+	if r.flow.keyed {
+		if refusal := e.place(r); refusal != nil {
 			return refusal
 		}
 	}

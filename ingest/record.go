@@ -74,6 +74,7 @@ func (e *Edge) record(r *request, d *delivery) {
 	from = len(d.text)
 	d.text = strconv.AppendInt(d.text, max(e.options.Catalog.Offset(), r.flow.revision), 10)
 	add("ce_control", cut())
+	add("ce_unkeyed", keep([]byte(r.unkey)))
 	if r.waiter != nil {
 		add("ce_replyto", e.replies.place)
 	}

@@ -31,6 +31,8 @@ func TestRecordIsWhatSchemasMakes(t *testing.T) {
 			Body:        []byte(text.Draw(t, "body")),
 			Headers:     map[string]string{},
 			Control:     rapid.Int64Range(3, 9).Draw(t, "control"),
+			Shard:       rapid.SampledFrom([]string{"", "pets#3"}).Draw(t, "shard"),
+			Unkeyed:     text.Draw(t, "unkeyed"),
 		}
 		ctx := &fasthttp.RequestCtx{}
 		ctx.Request.Header.SetMethod(hook.Method)
@@ -53,10 +55,15 @@ func TestRecordIsWhatSchemasMakes(t *testing.T) {
 			}
 		}
 		ctx.Request.Header.Set("Connection", "keep-alive, x-hop")
+		key := []byte("pets")
+		if hook.Shard != "" {
+			key = []byte(hook.Shard)
+		}
 		r := &request{
 			http: ctx, began: hook.Time, id: hook.ID, idText: hook.ID.String(), body: hook.Body, delivery: reused,
 			trace: trace.SpanFromContext(t.Context()),
-			shard: &shard{key: []byte("pets")},
+			unkey: hook.Unkeyed,
+			shard: &shard{key: key},
 			flow:  &flow{source: []byte("/hook/pets"), revision: hook.Control, lock: &lock{kind: "none"}},
 		}
 		e.record(r, reused)

@@ -43,9 +43,9 @@ type CredentialTypes interface {
 }
 
 // Check says what is wrong with a document that its schema cannot know:
-// references, the graph, components, expressions, and what this version cannot
-// run. It is empty when the document can be published. It reads nothing but
-// what it is given, and does not change the document.
+// references, the graph, components, expressions, and what does not go together.
+// It is empty when the document can be published. It reads nothing but what it
+// is given, and does not change the document.
 func (d *Document) Check(c Checks) Problems {
 	check := &checker{d: d, c: c}
 	switch {
@@ -79,7 +79,6 @@ func (c *checker) addAt(at place, p path, message, remedy string) {
 func (c *checker) flow() {
 	flow := c.d.Flow
 	c.g = newGraph(flow)
-	c.unavailable()
 	if r := flow.Trigger.Respond; r != nil && r.When != "finished" {
 		for _, p := range expressionsIn("trigger", "respond", "body")(c.d) {
 			c.add(p, "an expression in respond.body is known when the execution has finished, and the sender is answered before", "write `when: finished` beside it, or a constant body")
@@ -94,6 +93,7 @@ func (c *checker) flow() {
 	}
 
 	c.dedupe()
+	c.shards()
 
 	trigger := path{}.member("trigger")
 	c.component(trigger.member("uses"), flow.Trigger.Uses, true)
@@ -369,38 +369,6 @@ func (c *checker) credential() {
 		p := path{}.member("values")
 		c.faults(p, c.d.root.find(p), more.CheckCredential(doc.Uses, doc.Type, doc.Values))
 	}
-}
-
-// unavailable reports what documents may say and this version cannot run.
-func (c *checker) unavailable() {
-	for _, feature := range unavailable {
-		for _, p := range feature.uses(c.d) {
-			c.add(p, feature.message, feature.remedy)
-		}
-	}
-}
-
-// feature is something that documents may use and this version cannot run:
-// refused at the check, because to ignore it would lose or repeat effects.
-type feature struct {
-	uses            func(*Document) []path
-	message, remedy string
-}
-
-// unavailable is every such feature. Whoever builds one takes its line out.
-var unavailable = []feature{
-	{keyedShards, "shards together with order or dedupe is not available in this version", "leave shards out, or order and dedupe"},
-}
-
-// keyedShards finds shards where hooks may not be spread at will.
-func keyedShards(d *Document) []path {
-	if d.Flow == nil {
-		return nil
-	}
-	if by, _ := d.Flow.OrderBy(); d.Flow.Dedupe == nil && (by == "none" || by == "") {
-		return nil
-	}
-	return inFlow("1", "shards")(d)
 }
 
 // inFlow finds a member of the flow unless it has the one allowed value, as JSON.

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -77,6 +78,13 @@ type Hook struct {
 	// Key names the key that path, query, headers, files, body and given are
 	// sealed with in the record (ce_key); empty: they are not (Keys.SealHook).
 	Key string
+	// Shard is the record's key where its flow has shards (ShardKey); empty: the
+	// key is the flow's ID.
+	Shard string
+	// Unkeyed says why the key that chooses the shard could not be had where the
+	// hook was made (ce_unkeyed): it is on any shard, and must not be run, because
+	// another delivery of its event may be on another one. Empty: it was.
+	Unkeyed string
 	// Request names the request that brought a callback (ce_request).
 	Request ExecutionID
 	// ReplyTo is where the sender waits for an answer, or empty (ce_replyto, in
@@ -174,30 +182,17 @@ func (h *Hook) Record() (*kgo.Record, error) {
 		add("ce_request", h.Request.String())
 	}
 	add("ce_key", h.Key)
+	add("ce_unkeyed", h.Unkeyed)
 	add("ce_replyto", h.ReplyTo)
 	add("ce_traceparent", h.TraceParent)
 	add("traceparent", h.TraceParent)
 	return &kgo.Record{
-		Key:       []byte(h.Flow),
+		Key:       []byte(cmp.Or(h.Shard, h.Flow)),
 		Value:     h.Body,
 		Headers:   headers,
 		Partition: h.ID.Partition(),
 		Timestamp: h.Time,
 	}, nil
-}
-
-// ShardKey is the key of a flow's hooks in one of its shards, numbered from 0:
-// the flow's ID where there is one shard alone.
-func ShardKey(flow string, shard, shards int) string {
-	if shards <= 1 {
-		return flow
-	}
-	return flow + "#" + strconv.Itoa(shard)
-}
-
-func flowOfKey(key []byte) string {
-	flow, _, _ := strings.Cut(string(key), "#")
-	return flow
 }
 
 // interned is text, without a copy of what most hooks have.
@@ -265,9 +260,10 @@ func quotedText(text string, at int) (found string, end int) {
 // memory. The error of a record that is none says which header is wrong.
 func ParseHook(r *kgo.Record) (*Hook, error) {
 	h := &Hook{
-		Flow: flowOfKey(r.Key), Body: r.Value, Time: r.Timestamp,
+		Body: r.Value, Time: r.Timestamp,
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 	}
+	h.Flow, h.Shard = flowOfKey(r.Key)
 	var version string
 	for _, header := range r.Headers {
 		var v string
@@ -327,6 +323,8 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.Request, err = ParseExecutionID(v)
 		case "ce_key":
 			h.Key = v
+		case "ce_unkeyed":
+			h.Unkeyed = v
 		case "ce_replyto":
 			h.ReplyTo = v
 		case "ce_traceparent":

@@ -54,6 +54,12 @@ func IDsAt(t time.Time) (first, last ExecutionID) {
 // execution lives on.
 func (id ExecutionID) Partition() int32 { return int32(binary.BigEndian.Uint16(id[14:])) }
 
+// On is the ID with another partition.
+func (id ExecutionID) On(partition int32) ExecutionID {
+	binary.BigEndian.PutUint16(id[14:], uint16(partition))
+	return id
+}
+
 // Time is when the hook was accepted, to the millisecond.
 func (id ExecutionID) Time() time.Time {
 	var b [8]byte

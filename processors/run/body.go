@@ -37,11 +37,12 @@ const (
 // store is where large bodies are, for the steps of one process.
 type store struct {
 	blobs  blobs.Store
+	bytes  int64 // that views may take at once
 	memory *semaphore.Weighted
 }
 
-func newStore(b blobs.Store) *store {
-	return &store{b, semaphore.NewWeighted(viewBytes)}
+func newStore(b blobs.Store, bytes int64) *store {
+	return &store{b, bytes, semaphore.NewWeighted(bytes)}
 }
 
 // open brings a hook's body to hand. A large one belongs to the caller alone,
@@ -61,7 +62,7 @@ func (s *store) open(ctx context.Context, h *loadedHook, raw bool) (opened *load
 		return nil, done, &connectors.Error{Kind: connectors.KindInput, Retry: connectors.RetryNever,
 			Message: fmt.Sprintf("the body has %d bytes, and no more than %d are made a value of", size, maxBody)}
 	}
-	weight := min(size*viewFactor, viewBytes)
+	weight := min(size*viewFactor, s.bytes)
 	if err := s.memory.Acquire(ctx, weight); err != nil {
 		return nil, done, connectors.AsError(err)
 	}
@@ -80,12 +81,11 @@ func (s *store) open(ctx context.Context, h *loadedHook, raw bool) (opened *load
 // which the loop has to know before anything else. A store that stays away ends
 // the session: who is a duplicate of whom cannot be guessed. A body that is gone
 // has no key.
-func (s *session) withBody(ctx context.Context, entry *schemas.FlowEntry, h *loadedHook) (*loadedHook, func(), error) {
-	flow := entry.Latest().Flow
+func (s *store) withBody(ctx context.Context, flow *schemas.Flow, h *loadedHook) (*loadedHook, func(), error) {
 	if _, key := flow.OrderBy(); h.BodyRef == nil || flow.Dedupe == nil && key == "" {
 		return h, func() {}, nil
 	}
-	opened, done, err := s.opts.store.open(ctx, h, flow.Trigger.Raw)
+	opened, done, err := s.open(ctx, h, flow.Trigger.Raw)
 	if e := connectors.AsError(err); err != nil && e.Retry == connectors.RetryNever {
 		return h, done, nil
 	}

@@ -59,7 +59,7 @@ func openedStore(t *testing.T) *flaky {
 // TestTheViewOfAFormReadsNothingOfItsFiles: what is between them is enough.
 func TestTheViewOfAFormReadsNothingOfItsFiles(t *testing.T) {
 	backing := openedStore(t)
-	s := newStore(backing)
+	s := newStore(backing, viewBytes)
 	head := "--B\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name=f; filename=x\r\n\r\n"
 	file := strings.Repeat("\x00--B\r\n", 100<<10)
 	h := &schemas.Hook{Method: "POST", ContentType: "multipart/form-data; boundary=B"}

@@ -45,6 +45,11 @@ func (s *session) call(e *execution, u unit, now time.Time, c *connectors.FlowCa
 		Method: "POST", Path: "/hook/" + c.Flow, ContentType: "application/json", Body: body,
 		Control: s.opts.Catalog.Offset(), TraceParent: e.x.Traceparent, Parent: parent.String(),
 	}
+	if v := entry.Published(); v.Flow.Shards > 1 {
+		if err := s.opts.shards.Place(s.jobCtx, v, h, s.partitionCount); err != nil {
+			return schemas.ExecutionID{}, connectors.BadInput("calling flow %q: %s", c.Flow, err)
+		}
+	}
 	r, err := s.sealedRecord(h, e.x.Key != "" || entry.Published().Flow.Erasable)
 	if err != nil {
 		return schemas.ExecutionID{}, connectors.BadInput("calling flow %q: %s", c.Flow, err)

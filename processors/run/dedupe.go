@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -98,14 +99,20 @@ func evaluateKey(ctx context.Context, which string, key *mapping.Expression, h *
 
 // keyOf is a hook's key as deliveries have it. A hook without one is no
 // duplicate of anything.
-func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, p *plan) (delivery, bool, *records.Failure) {
-	text, failure := evaluateKey(ctx, "dedupe key", expression, h, p.raw)
+func keyOf(ctx context.Context, expression *mapping.Expression, h *loadedHook, flow string, raw bool) (delivery, bool, *records.Failure) {
+	text, failure := evaluateKey(ctx, "dedupe key", expression, h, raw)
 	if failure != nil || text == nil || string(text) == `""` {
 		return delivery{}, false, failure
 	}
+	return keyHash(flow, text), true, nil
+}
+
+// keyHash is a key of a flow, short: as deliveries and lanes have it, and
+// shards are chosen by.
+func keyHash(flow string, text []byte) [16]byte {
 	var room [256]byte
-	sum := sha256.Sum256(append(append(append(room[:0], p.flow...), 0), text...))
-	return delivery(sum[:16]), true, nil
+	sum := sha256.Sum256(append(append(append(room[:0], flow...), 0), text...))
+	return [16]byte(sum[:16])
 }
 
 // duplicate says whether a hook is a delivery of an event that has been seen,
@@ -122,14 +129,14 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook, gi
 	}
 	expression := plan.dedupe.key
 	if expression == nil {
-		expression = s.deliveryID(version.Flow.Trigger.Credential)
+		expression = s.opts.shards.deliveryID(version.Flow.Trigger.Credential)
 	}
 	if expression == nil {
 		return schemas.ExecutionID{}, false, nil // nobody gives its deliveries an ID
 	}
 	key, ok, failure := given.key, given.hasKey, given.failure
 	if given.keyedBy != plan {
-		key, ok, failure = keyOf(ctx, expression, h, plan)
+		key, ok, failure = keyOf(ctx, expression, h, plan.flow, plan.raw)
 	}
 	if !ok {
 		return schemas.ExecutionID{}, false, failure
@@ -140,41 +147,16 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook, gi
 	}
 	entry := seen{first: h.ID, until: now + int64(plan.dedupe.window)}
 	p.deliveries.remember(key, entry)
-	s.marks = append(s.marks, s.mark(p, h.Flow, key, entry))
+	s.marks = append(s.marks, s.mark(p, cmp.Or(h.Shard, h.Flow), key, entry))
 	return schemas.ExecutionID{}, false, nil
 }
 
-// deliveryID is the expression of a provider's delivery ID, by a credential of
-// its type; nil: it gives none.
-func (s *session) deliveryID(credential string) *mapping.Expression {
-	entry := s.opts.Catalog.Credential(credential)
-	if entry == nil {
-		return nil
-	}
-	text, ok := schemas.DeliveryID(entry.Type)
-	if !ok {
-		return nil
-	}
-	if known := s.deliveryIDs[text]; known != nil {
-		return known
-	}
-	compiled, err := s.opts.Mapping.Compile(text)
-	if err != nil { // of our own table: a test compiles all of it
-		s.log.Error("compiling a provider's delivery ID", "type", entry.Type, "error", err)
-		return nil
-	}
-	if s.deliveryIDs == nil {
-		s.deliveryIDs = map[string]*mapping.Expression{}
-	}
-	s.deliveryIDs[text] = compiled
-	return compiled
-}
-
-// mark is the record of an event that was seen: flow ID and hash as the key,
-// the first execution and the end of the window as the value.
-func (s *session) mark(p *partition, flow string, key delivery, entry seen) *kgo.Record {
+// mark is the record of an event that was seen: the key of its hook's record
+// and the hash as the key, so that it is known where it belongs when there are
+// more partitions; the first execution and the end of the window as the value.
+func (s *session) mark(p *partition, place string, key delivery, entry seen) *kgo.Record {
 	value := binary.BigEndian.AppendUint64(entry.first[:], uint64(entry.until))
-	return &kgo.Record{Topic: s.opts.Topics.Dedupe(), Partition: p.number, Key: append([]byte(flow+"\x00"), key[:]...), Value: value}
+	return &kgo.Record{Topic: s.opts.Topics.Dedupe(), Partition: p.number, Key: append([]byte(place+"\x00"), key[:]...), Value: value}
 }
 
 // readDeliveries reads what the partition's last owner remembered.

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,8 +49,8 @@ func (s *session) orderKey(ctx context.Context, h *loadedHook) (key []byte, name
 			return nil, "", failure
 		}
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s", h.Flow, text))
-	return sum[:16], string(text[:min(len(text), maxOrderName)]), nil
+	sum := keyHash(h.Flow, text)
+	return sum[:], string(text[:min(len(text), maxOrderName)]), nil
 }
 
 // maxOrderName is how much of a key is shown, in bytes.

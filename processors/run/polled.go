@@ -78,7 +78,7 @@ func (s *session) read(p *polled) {
 	case plan == nil:
 	case plan.dedupe != nil && plan.dedupe.key != nil && hook.ReplayOf.IsZero():
 		p.keyedBy = plan
-		p.key, p.hasKey, p.failure = keyOf(context.Background(), plan.dedupe.key, p.hook, plan)
+		p.key, p.hasKey, p.failure = keyOf(context.Background(), plan.dedupe.key, p.hook, plan.flow, plan.raw)
 	case len(plan.steps) > 0 && plan.steps[0].instant && entry.State != schemas.Paused:
 		p.hook.view(plan.raw)
 	}

@@ -76,7 +76,8 @@ type Options struct {
 	// by the next owner, under the same idempotency key. Default 5 s.
 	DrainTimeout time.Duration
 
-	store *store // Blobs, for all sessions
+	store  *store // Blobs, for all sessions
+	shards *Shards
 	// restBytes is what executions at rest may take of memory before the oldest
 	// of them are put into their compact form.
 	restBytes int
@@ -106,7 +107,8 @@ func (o Options) withDefaults() Options {
 	o.SessionTimeout = cmp.Or(o.SessionTimeout, 10*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
 	o.restBytes = cmp.Or(o.restBytes, defaultRestBytes)
-	o.store = newStore(o.Blobs)
+	o.store = newStore(o.Blobs, viewBytes)
+	o.shards = newShards(o.Catalog, o.Mapping, o.store)
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}

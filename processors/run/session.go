@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel"
 
-	"sluice/connectors/mapping"
 	"sluice/schemas"
 )
 
@@ -69,8 +68,6 @@ type session struct {
 	stale      map[string]bool // flows with a place given back
 	share      *share          // of the lane of replays; nil in the live one
 	sleep      sleepers
-
-	deliveryIDs map[string]*mapping.Expression // of schemas.DeliveryID, by their text
 
 	jobs    sync.WaitGroup
 	workers workers

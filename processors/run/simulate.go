@@ -30,12 +30,12 @@ func NewSimulator(flow string, v *schemas.FlowVersion, set *connectors.Set, engi
 	if err != nil {
 		return nil, err
 	}
-	return &Simulator{p, newStore(nil), callbacks}, nil
+	return &Simulator{p, newStore(nil, viewBytes), callbacks}, nil
 }
 
 // Reads has the simulator read large bodies from a store.
 func (s *Simulator) Reads(b blobs.Store) *Simulator {
-	s.store = newStore(b)
+	s.store = newStore(b, viewBytes)
 	return s
 }
 

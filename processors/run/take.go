@@ -81,15 +81,19 @@ func (s *session) take(ctx context.Context, given *polled) error {
 		s.cancel(e, time.Now())
 		return nil
 	}
-	whole, done, err := s.withBody(ctx, entry, e.hook)
+	whole, done, err := s.opts.store.withBody(ctx, entry.Latest().Flow, e.hook)
 	if err != nil {
 		return err
 	}
 	defer done()
-	first, isDuplicate, failure := s.duplicate(ctx, p, whole, given)
-	if isDuplicate {
-		s.endDuplicate(e, first)
-		return nil
+	failure := unkeyed(hook)
+	if failure == nil {
+		var first schemas.ExecutionID
+		var isDuplicate bool
+		if first, isDuplicate, failure = s.duplicate(ctx, p, whole, given); isDuplicate {
+			s.endDuplicate(e, first)
+			return nil
+		}
 	}
 	if failure == nil {
 		e.x.OrderKey, e.x.OrderName, failure = s.orderKey(ctx, whole)

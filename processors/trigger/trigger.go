@@ -36,7 +36,8 @@ type Options struct {
 	Components *connectors.Set
 	Env        connectors.Env
 	OAuth      *oauth.Tokens
-	Keys       *schemas.Keys // seal the hooks of erasable flows; nil: there are none
+	Keys       *schemas.Keys   // seal the hooks of erasable flows; nil: there are none
+	Place      schemas.Placing // finds the shards of hooks (run.Shards)
 	Logger     *slog.Logger
 }
 
@@ -69,7 +70,16 @@ func (t *Triggers) hook(ctx context.Context, flow string, at time.Time, method, 
 		Control: t.opts.Catalog.Offset(),
 	}
 	sealed := &h
-	if f := t.opts.Catalog.Flow(flow); f != nil && f.Published() != nil && f.Published().Flow.Erasable {
+	var version *schemas.FlowVersion
+	if f := t.opts.Catalog.Flow(flow); f != nil {
+		version = f.Published()
+	}
+	if version != nil && version.Flow.Shards > 1 {
+		if err := t.opts.Place(ctx, version, &h, t.opts.Partitions); err != nil {
+			return nil, fmt.Errorf("choosing the shard of a hook for flow %s: %w", flow, err)
+		}
+	}
+	if version != nil && version.Flow.Erasable {
 		var err error
 		if h.Key, err = t.opts.Keys.New(ctx); err != nil {
 			return nil, fmt.Errorf("making a hook for flow %s: %w", flow, err)

@@ -206,3 +206,31 @@ func TestEachRecordOfATopicStartsTheFlow(t *testing.T) {
 		t.Errorf("after a restart: %s", h.Body)
 	}
 }
+
+func TestWhatStartsAFlowWithShardsIsPutOnItsShard(t *testing.T) {
+	hot := running(t, "orders", `{"uses":"kafka/consume","credential":"k","input":{"topic":"orders","from":"earliest"}},"shards":9,"order":{"key":"=body.k"}`)
+	r := newRig(t, hot)
+	r.opts.Place = func(_ context.Context, v *schemas.FlowVersion, h *schemas.Hook, partitions int32) error {
+		if v != hot.Published() || partitions != r.opts.Partitions || h.Headers["kafka-topic"] != "orders" {
+			t.Errorf("placed for %v and %d partitions: %+v", v, partitions, h)
+		}
+		h.Put(len(h.Body)%v.Flow.Shards, v.Flow.Shards, partitions)
+		return nil
+	}
+	producer, err := kgo.NewClient(r.kafka...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	next := r.hooks(t)
+	r.start(t, "a")
+	for _, text := range []string{"1", "22", "333", "4444"} {
+		if err := producer.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte(text)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		h := next()
+		if want := schemas.ShardKey("orders", len(text), 9); h.Shard != want || h.Partition != schemas.PartitionOf(want, 3) || h.Flow != "orders" {
+			t.Errorf("%s of flow %s is on %q, partition %d; want %s", h.Body, h.Flow, h.Shard, h.Partition, want)
+		}
+	}
+}
