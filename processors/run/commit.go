@@ -94,8 +94,10 @@ func (s *session) commit(ctx context.Context, now time.Time) error {
 			err = s.transact(ctx, recs, offsets, member, generation)
 		}
 		f.err = err
-		close(f.done)
+		// In this order: whoever waits for done takes the note back, and one made
+		// after that would keep the loop from waiting until the next transaction.
 		s.results.land()
+		close(f.done)
 	})
 	return nil
 }

@@ -172,6 +172,12 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 		r.err = connectors.AsError(connectors.BadInput("%s", err))
 		return
 	}
+	if step.effect() {
+		if err := j.session.lease.wait(ctx); err != nil {
+			r.err = connectors.AsError(err)
+			return
+		}
+	}
 	if !j.inline { // there the leash is shorter than any timeout
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, step.timeout, context.DeadlineExceeded)

@@ -25,6 +25,7 @@ const manyOpen = 50_000
 // with it. franz-go calls it, and the two below, while the loop waits for
 // records, and polls none of the partitions before it returns.
 func (s *session) assigned(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
+	s.lease.ask()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	began := time.Now()

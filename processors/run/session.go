@@ -68,6 +68,7 @@ type session struct {
 	stale      map[string]bool // flows with a place given back
 	share      *share          // of the lane of replays; nil in the live one
 	sleep      sleepers
+	lease      *lease
 
 	jobs    sync.WaitGroup
 	workers workers
@@ -106,6 +107,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		instance:        opts.Instance,
 		partitions:      map[int32]*partition{}, flows: map[string]*flowQueue{}, plans: map[planKey]*plan{},
 		results: results{bell: make(chan struct{}, 1)}, workers: workers{next: make(chan func())},
+		lease: newLease(opts.SessionTimeout),
 	}
 	if opts.Replays {
 		s.share = newShare(opts.Live)
@@ -178,6 +180,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	stopWatching := s.watchCatalog()
 	defer stopWatching()
+	s.jobs.Go(func() { s.keepLease(s.jobCtx) })
 	for {
 		fetches := s.poll(ctx)
 		s.mu.Lock()

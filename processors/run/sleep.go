@@ -83,8 +83,14 @@ type readBack struct {
 func (s *session) restable(e *execution) bool {
 	return e.stored && e.at >= 0 && !e.touched && !e.aboard && !e.landing && !e.active &&
 		len(e.busy) == 0 && len(e.out) == 0 && len(e.events) == 0 && !e.partition.leaving &&
-		schemas.Open(e.x.Status) && s.owns(e) && e.partition.executions[e.id] == e &&
+		schemas.Open(e.x.Status) && s.owns(e) && e.partition.executions[e.id] == e && !e.hurried() &&
 		(e.queued || e.x.Status == records.ExecutionStatus_EXECUTION_STATUS_WAITING || s.parked(e))
+}
+
+// hurried reports whether something of an execution is to be tried now although
+// its snapshot says later: a person wants it so, and only memory knows.
+func (e *execution) hurried() bool {
+	return slices.ContainsFunc(e.due, func(u unit) bool { return e.state(u).GetRetryAt() > time.Now().UnixNano() })
 }
 
 // parked reports whether a running execution of which nothing is in flight

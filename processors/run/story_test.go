@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,9 +17,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/tools/txtar"
 
 	"sluice/connectors"
+	"sluice/connectors/outgoing"
 	"sluice/schemas"
 	"sluice/schemas/records"
 )
@@ -31,9 +34,10 @@ var updateStories = flag.Bool("update-stories", false, "write what happened as w
 // A file named flow is a flow document (YAML). story is a script, a line each:
 //
 //	send FLOW BODY      a hook; the lines after it are about its execution
+//	ask FLOW BODY       a hook whose sender waits for the answer
+//	of N                the lines after it are about the Nth that was sent
 //	until TEXT          wait until a line of its record contains TEXT
 //	callback STEP BODY  its callback URL for the step is called
-//	return LINE         a callback, with what the edge is told to answer: STATUS STEP BODY
 //	cancel              it is cancelled
 //	resolve STEP AS [OUTPUT]
 //	retry STEP BODY     a retry of it from a step, which takes over all steps before
@@ -41,10 +45,15 @@ var updateStories = flag.Bool("update-stories", false, "write what happened as w
 //	handover            another runner takes over
 //	pause|resume|stop FLOW
 //	out N               wait until N inputs have gone out, to whomever
+//	ended N             wait until N executions have ended
+//	open N              wait until N executions are open, and that is durable
+//	before A B          in the end: what has A in it went out before all that has B
+//	together N          in the end: several effects were under way together, N at most
 //
 // answers says what test/effect gets: TEXT => ANSWER, where the first line whose
 // TEXT is in the input counts. An answer is a JSON output, a status (with
-// retry-after=2s behind it), network, held (its breaker is open), or hang, until the runner dies; after several,
+// retry-after=2s or retry-after-date=2s behind it, which no further attempt may
+// come before), slow (it takes a moment), network, held (its breaker is open), or hang, until the runner dies; after several,
 // separated by ;, the last repeats. Without a line, the input is the output.
 //
 // expect is what is on record, by execution in the order of their beginning,
@@ -101,6 +110,11 @@ type storyTeller struct {
 	ids     []schemas.ExecutionID
 	current schemas.ExecutionID
 	flow    string
+	flows   map[schemas.ExecutionID]string
+	asked   map[schemas.ExecutionID]bool // whose senders wait for an answer
+
+	notBefore      map[string]time.Time // by key: what its destination asked for
+	underWay, most int                  // effects at once
 }
 
 type answerLine struct {
@@ -112,6 +126,8 @@ type answerLine struct {
 func (s *storyTeller) tell(archive *txtar.Archive) string {
 	t := s.t
 	s.sent, s.keys = map[string]int{}, map[string]string{}
+	s.asked = map[schemas.ExecutionID]bool{}
+	s.flows, s.notBefore = map[schemas.ExecutionID]string{}, map[string]time.Time{}
 	var script string
 	for _, f := range archive.Files {
 		switch f.Name {
@@ -138,6 +154,7 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 	s.do = s.answer
 	kill := s.startToKill("a")
 	defer func() { kill() }()
+	var finally []string
 	for line := range strings.Lines(script) {
 		line = strings.TrimSpace(line)
 		verb, rest, _ := strings.Cut(line, " ")
@@ -145,8 +162,13 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 		switch verb {
 		case "", "#":
 		case "send":
-			s.flow, s.current = first, s.send(first, second)
-			s.ids = append(s.ids, s.current)
+			s.sends(first, second, "")
+		case "ask":
+			s.sends(first, second, schemas.ReplyTo{Instance: "edge"}.String())
+		case "of":
+			n, _ := strconv.Atoi(first)
+			s.current = s.ids[n-1]
+			s.flow = s.flows[s.current]
 		case "until":
 			s.until("the record says "+rest, func(h history) bool {
 				return h[s.current] != nil && strings.Contains(strings.Join(s.lines(h[s.current]), "\n"), rest)
@@ -176,6 +198,11 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 		case "ended":
 			n, _ := strconv.Atoi(first)
 			s.ended(n)
+		case "open":
+			n, _ := strconv.Atoi(first)
+			s.until(first+" executions are open", func(history) bool { return s.open() == n })
+		case "before", "together":
+			finally = append(finally, line)
 		case "pause":
 			s.catalog.change(schemas.Change{Type: schemas.FlowPaused, Flow: first})
 		case "stop":
@@ -194,7 +221,64 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 		}
 		return true
 	})
+	for _, line := range finally {
+		s.check(line)
+	}
 	return s.record(h)
+}
+
+// sends appends a hook; replyTo is where its sender waits, or empty.
+func (s *storyTeller) sends(flow, body, replyTo string) {
+	now := time.Now()
+	h := &schemas.Hook{
+		ID: schemas.NewExecutionID(now, schemas.PartitionOf(flow, rigPartitions)), Kind: schemas.KindHook, Flow: flow,
+		Time: now, Method: "POST", Path: "/hook/" + flow, ContentType: "application/json", Body: []byte(body),
+		Control: s.catalog.Offset(), ReplyTo: replyTo,
+	}
+	s.append(h)
+	s.flow, s.current = flow, h.ID
+	s.ids, s.flows[h.ID] = append(s.ids, h.ID), flow
+	s.asked[h.ID] = replyTo != ""
+}
+
+// replyTo is what the sender of a hook was answered; nil: nothing yet.
+func (s *storyTeller) replyTo(id schemas.ExecutionID) (found *schemas.Reply) {
+	s.read(schemas.DefaultTopics.Replies(), func(record *kgo.Record) {
+		reply, err := schemas.ParseReply(record)
+		if err != nil {
+			s.t.Error(err)
+		} else if reply.ID == id && found == nil {
+			found = reply
+		} else if reply.ID == id {
+			s.t.Errorf("the sender of %s is answered twice", id)
+		}
+	})
+	return found
+}
+
+// check is a line of the story about all that went out.
+func (s *storyTeller) check(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := strings.Fields(line)
+	if words[0] == "together" {
+		if n, _ := strconv.Atoi(words[1]); s.most > n || n > 1 && s.most < 2 {
+			s.t.Errorf("%d effects were under way together, want %s at most, and more than one", s.most, words[1])
+		}
+		return
+	}
+	last, first := -1, -1
+	for i, c := range s.rig.calls {
+		if strings.Contains(string(c.Input), words[1]) {
+			last = i
+		}
+		if first < 0 && strings.Contains(string(c.Input), words[2]) {
+			first = i
+		}
+	}
+	if last < 0 || first < last {
+		s.t.Errorf("%s went out last as number %d, %s first as number %d", words[1], last, words[2], first)
+	}
 }
 
 // record is what is on record of every execution, and what went out.
@@ -248,11 +332,19 @@ func (s *storyTeller) record(h history) string {
 	for _, input := range s.order {
 		fmt.Fprintf(&b, "  %d× %s\n", s.sent[input], input)
 	}
+	for i, id := range s.ids {
+		if !s.asked[id] {
+			continue
+		}
+		reply := &schemas.Reply{}
+		s.until("each that asked is answered", func(history) bool { reply = s.replyTo(id); return reply != nil })
+		fmt.Fprintf(&b, "answered hook %d: %d %s\n", i+1, reply.Status, reply.Body)
+	}
 	return varying.ReplaceAllString(b.String(), "$1…")
 }
 
 // varying are the parts of a record that differ each time.
-var varying = regexp.MustCompile(`("until":"|callback/|execution"?:?"? ?)[0-9A-Za-z:_.-]{12,}`)
+var varying = regexp.MustCompile(`("until":"|"requestId":"|callback/|execution"?:?"? ?)[0-9A-Za-z:_.-]{12,}`)
 
 func (s *storyTeller) lines(story *story) []string {
 	var lines []string
@@ -314,6 +406,16 @@ func (s *storyTeller) answer(ctx context.Context, call connectors.Call) (connect
 		s.t.Errorf("the key of %s went out with %s too", other, input)
 	}
 	s.keys[call.IdempotencyKey] = input
+	if early := time.Until(s.notBefore[call.IdempotencyKey]); early > 0 {
+		s.t.Errorf("%s went out %v before the time its destination asked for", input, early)
+	}
+	s.underWay++
+	s.most = max(s.most, s.underWay)
+	defer func() {
+		s.mu.Lock()
+		s.underWay--
+		s.mu.Unlock()
+	}()
 	answer := ""
 	for _, line := range s.answers {
 		if strings.Contains(input, line.match) {
@@ -322,10 +424,14 @@ func (s *storyTeller) answer(ctx context.Context, call connectors.Call) (connect
 			break
 		}
 	}
+	status, after, _ := strings.Cut(answer, " ")
+	wait := s.asks(call.IdempotencyKey, after)
 	s.mu.Unlock()
-	status, after, _ := strings.Cut(answer, " retry-after=")
 	switch {
 	case answer == "":
+		return connectors.Result{Output: call.Input, HTTPStatus: 200}, nil
+	case answer == "slow":
+		time.Sleep(20 * time.Millisecond)
 		return connectors.Result{Output: call.Input, HTTPStatus: 200}, nil
 	case answer == "hang":
 		<-ctx.Done()
@@ -337,11 +443,27 @@ func (s *storyTeller) answer(ctx context.Context, call connectors.Call) (connect
 	case len(status) == 3 && status[0] >= '3':
 		code, err := strconv.Atoi(status)
 		if err == nil {
-			wait, _ := time.ParseDuration(after)
 			return connectors.Result{HTTPStatus: code}, &connectors.Error{Kind: connectors.KindHTTP, HTTPStatus: code, Message: "answered " + status, RetryAfter: wait, Sent: true}
 		}
 	}
 	return connectors.Result{Output: json.RawMessage(answer), HTTPStatus: 200}, nil
+}
+
+// asks is the wait that a destination asks for, read as it is out of a response.
+func (s *storyTeller) asks(key, header string) time.Duration {
+	name, value, _ := strings.Cut(header, "=")
+	after, err := time.ParseDuration(value)
+	if err != nil {
+		return 0
+	}
+	now := time.Now()
+	until := now.Add(after)
+	if name == "retry-after-date" {
+		until = until.Truncate(time.Second)
+		after = outgoing.RetryAfter(until.UTC().Format(http.TimeFormat), now)
+	}
+	s.notBefore[key] = now.Add(min(until.Sub(now), maxRetryAfter))
+	return after
 }
 
 func splitStep(name string) (string, int) {
