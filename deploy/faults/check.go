@@ -29,18 +29,23 @@ type ledger struct {
 	hits       []hit
 	panics     []string
 	faults     []span
+	// durable is when the outcome of an effect was first read from the broker's
+	// log, committed, by its key.
+	durable map[string]time.Time
+	// cuts is how often runners said that a session of theirs ended, or lost partitions.
+	cuts int
 	// kinds are the flows that were played.
 	kinds map[string]flowKind
-	// calm says of a scenario without faults, by flow, from which number on its
-	// hooks are timed, and from which on another flow's destination hung; quiet
-	// and beside are the delays of their starts before, and from then on.
-	calm          map[string][2]int
-	quiet, beside []time.Duration
-	settled       time.Duration
+	// calm says of a scenario without faults, by flow, with which number of its
+	// hooks each part begins: that of the first turn alone, that of the first turn
+	// beside a flow whose destination hangs, that of the second turn alone, and so on.
+	calm    map[string][]int
+	turns   []turn
+	settled time.Duration
 }
 
 func newLedger(c *client) *ledger {
-	l := &ledger{accepted: c.accepted, tried: c.tried, crossed: &c.crossed, hooks: map[string]int{}, ends: map[string]int{}, kinds: map[string]flowKind{}}
+	l := &ledger{accepted: c.accepted, tried: c.tried, crossed: &c.crossed, hooks: map[string]int{}, ends: map[string]int{}, durable: map[string]time.Time{}, kinds: map[string]flowKind{}}
 	for _, f := range append(slices.Clone(flows), hangingFlow) {
 		l.kinds[f.name] = f
 	}
@@ -57,7 +62,8 @@ type sent struct {
 type span struct {
 	name     string
 	from, to time.Time
-	repeats  bool
+	repeats  int
+	found    time.Duration
 }
 
 // execution is a row of the run log.
@@ -84,21 +90,16 @@ type hit struct {
 	size, called, told int
 	ok                 bool // it was answered 2xx
 	at                 time.Time
+	request            uint64 // a hash of all that it asks for
 }
 
 func (l *ledger) String() string {
-	keys := map[string]bool{}
-	ok := 0
-	for _, h := range l.hits {
-		if h.ok {
-			ok++
-			keys[h.key] = true
-		}
-	}
-	text := fmt.Sprintf("%d accepted, %d executions, %d steps, %d hits, %d repeated, quiet after %v",
-		len(l.accepted), len(l.executions), len(l.steps), len(l.hits), ok-len(keys), l.settled.Round(100*time.Millisecond))
-	if len(l.quiet) > 0 {
-		text += fmt.Sprintf(", started within %v (p99) alone, %v beside the flow that hangs", p99(l.quiet), p99(l.beside))
+	repeated, inFlight := l.repeated()
+	text := fmt.Sprintf("%d accepted, %d executions, %d steps, %d hits, %d repeated of %d in flight, quiet after %v",
+		len(l.accepted), len(l.executions), len(l.steps), len(l.hits), repeated, inFlight, l.settled.Round(100*time.Millisecond))
+	if len(l.turns) > 0 {
+		alone, beside := l.delays()
+		text += fmt.Sprintf(", started within %v (p99) alone, %v beside the flow that hangs", alone, beside)
 	}
 	return text
 }
@@ -108,7 +109,7 @@ func (l *ledger) check() []string {
 	var broken []string
 	for _, promise := range []func() []string{
 		l.everyHookEndedOnce, l.everySucceededStepWasSeen, l.countIsUnique, l.nothingWithoutARequest,
-		l.noInversion, l.fewRepeats, l.oneKey, l.othersAreNotDelayed, l.nothingOpen, l.dedupedOnce,
+		l.noInversion, l.fewRepeats, l.repeatsAreTheSame, l.oneKey, l.outcomesWereRead, l.othersAreNotDelayed, l.nothingOpen, l.dedupedOnce,
 		l.nothingFailed, l.neverTwice, l.wholeData, l.calledOnce, l.poisonIsPutAside, l.everyoneCountsTheSame,
 		func() []string { return *l.crossed }, func() []string { return l.panics },
 	} {
@@ -237,78 +238,41 @@ func (l *ledger) noInversion() (broken []string) {
 
 const clock = "15:04:05.000"
 
-// An effect is repeated only when it was in flight, or done since the last
-// transaction, as a fault hit its runner: that is what may be from just before
-// a fault until the runner has found out what became of it.
-const (
-	sinceTransaction = 1500 * time.Millisecond
-	findingOut       = 12 * time.Second
-)
-
-// I6: an effect is repeated only for a fault that may repeat one. How many those
-// are is bounded by what was in flight then.
-func (l *ledger) fewRepeats() (broken []string) {
-	first := map[string]hit{}
-	for _, h := range l.hits {
-		if !h.ok {
-			continue
-		}
-		before, again := first[h.key]
-		if !again {
-			first[h.key] = h
-			continue
-		}
-		excused := slices.ContainsFunc(l.faults, func(f span) bool {
-			return f.repeats && before.at.After(f.from.Add(-sinceTransaction)) && before.at.Before(f.to.Add(findingOut)) && h.at.After(f.from)
-		})
-		if !excused {
-			broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s was done at %s and again at %s, and no fault accounts for it", h.step, h.n, h.flow, before.at.Format(clock), h.at.Format(clock)))
-		}
-	}
-	return broken
-}
-
-// I6 as well: each repeat is under the same key. There is no second key for one step.
-func (l *ledger) oneKey() (broken []string) {
-	type effect struct {
-		flow, step string
-		n, item    int
-	}
-	keys := map[effect]map[string]bool{}
-	for _, h := range l.hits {
-		e := effect{h.flow, h.step, h.n, h.item}
-		if keys[e] == nil {
-			keys[e] = map[string]bool{}
-		}
-		keys[e][h.key] = true
-	}
-	executions := map[sent]int{}
-	for _, x := range l.executions {
-		if x.status != "duplicate" {
-			executions[sent{x.flow, x.n}]++
-		}
-	}
-	for e, k := range keys {
-		// A hook whose answer was lost is sent again, and is another execution.
-		if len(k) > executions[sent{e.flow, e.n}] {
-			broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s went out under %d keys for %d executions", e.step, e.n, e.flow, len(k), executions[sent{e.flow, e.n}]))
-		}
-	}
-	return broken
-}
-
 // prompt is a delay of a start that nobody calls a delay, on a machine with few cores.
 const prompt = 60 * time.Millisecond
 
-// I7: while one flow's destination hangs, the others start as they do alone.
+// I7: while one flow's destination hangs, the others start as they do alone. It
+// is measured in turns, so that what else the machine does falls on both.
 func (l *ledger) othersAreNotDelayed() []string {
-	if len(l.beside) == 0 || l.calm == nil {
+	if len(l.turns) == 0 {
 		return nil
 	}
-	if alone, beside := p99(l.quiet), p99(l.beside); beside > 2*max(alone, prompt) {
+	if alone, beside := l.delays(); beside > 2*max(alone, prompt) {
 		return []string{fmt.Sprintf("I7: 99 of 100 executions started within %v, and within %v while another flow's destination hung", alone, beside)}
 	}
 	return nil
+}
+
+// turn has the delays of the starts in a part of a calm scenario in which nothing
+// hangs, and in the part after it, in which another flow's destination does.
+type turn struct {
+	alone, beside []time.Duration
+}
+
+// delays are the medians over the turns of the 99th percentiles.
+func (l *ledger) delays() (alone, beside time.Duration) {
+	var a, b []time.Duration
+	for _, t := range l.turns {
+		a, b = append(a, p99(t.alone)), append(b, p99(t.beside))
+	}
+	return median(a), median(b)
+}
+
+func median(of []time.Duration) time.Duration {
+	if len(of) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(of))[len(of)/2]
 }
 
 func p99(of []time.Duration) time.Duration {
@@ -332,7 +296,7 @@ func (l *ledger) nothingOpen() (broken []string) {
 // No fault of a scenario is a reason to fail: each outlasts it. A payment may:
 // whether it was done is not known when its runner is cut off.
 func (l *ledger) nothingFailed() (broken []string) {
-	mayFail := slices.ContainsFunc(l.faults, func(f span) bool { return f.repeats })
+	mayFail := slices.ContainsFunc(l.faults, func(f span) bool { return f.repeats != 0 })
 	for _, x := range l.executions {
 		if ended(x.status) && x.status != "succeeded" && x.status != "duplicate" && !(mayFail && l.kinds[x.flow].once) {
 			broken = append(broken, fmt.Sprintf("failed: execution %s of %s is %s: %s", x.id, x.flow, x.status, x.why))

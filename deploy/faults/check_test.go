@@ -1,8 +1,12 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -42,11 +46,15 @@ func good() *ledger {
 		{flow: "pay", step: "call", key: "kp", n: 1, ok: true, at: at(12)},
 		{flow: "graph", step: "last", key: "kg", n: 1, called: 1, told: 3, ok: true, at: at(13)},
 	}
-	l.faults = []span{{name: "kill -9 run0", from: at(10), to: at(10), repeats: true}}
+	l.faults = []span{{name: "kill -9 run0", from: at(10), to: at(10), repeats: 1, found: time.Second}}
 	l.poison, l.deadletters = 1, []string{"0/9"}
 	l.counted = &counted
-	l.calm = map[string][2]int{"relay": {1, 2}}
-	l.quiet, l.beside = []time.Duration{50 * time.Millisecond}, []time.Duration{90 * time.Millisecond}
+	for key, when := range map[string]time.Time{"ka": at(2), "kb": at(3), "kc": at(4), "kd": at(12), "kp": at(13), "kg": at(14)} {
+		l.durable[key] = when
+	}
+	for _, beside := range []int{90, 2000, 90} { // once the machine did something else
+		l.turns = append(l.turns, turn{[]time.Duration{50 * time.Millisecond}, []time.Duration{time.Duration(beside) * time.Millisecond}})
+	}
 	return l
 }
 
@@ -71,26 +79,35 @@ func TestTheCheckerFindsEachBrokenPromise(t *testing.T) {
 		"an inversion":                   {func(l *ledger) { l.hits[0], l.hits[2] = l.hits[2], l.hits[0] }, "I5"},
 		"begun too early":                {func(l *ledger) { l.hits[1], l.hits[2] = l.hits[2], l.hits[1] }, "I5"},
 		"a repeat without a fault":       {func(l *ledger) { l.faults = nil }, "I6"},
-		"a repeat for an edge's death":   {func(l *ledger) { l.faults[0].repeats = false }, "I6"},
+		"a repeat for an edge's death":   {func(l *ledger) { l.faults[0].repeats = 0 }, "I6"},
 		"a repeat of what was long done": {func(l *ledger) { l.hits[4].at = l.hits[4].at.Add(-time.Minute) }, "I6"},
 		"a repeat before the fault":      {func(l *ledger) { l.hits[5].at = l.hits[4].at.Add(time.Millisecond) }, "I6"},
 		"a second key":                   {func(l *ledger) { l.hits[1].key = "second"; l.steps[0].key = "second" }, "I6"},
-		"a flow that delays others":      {func(l *ledger) { l.beside[0] = time.Second }, "I7"},
-		"an open execution":              {func(l *ledger) { l.executions[1].status = "waiting" }, "I8"},
-		"an event run twice":             {func(l *ledger) { l.executions[4].status = "succeeded" }, "dedupe"},
-		"an event never run":             {func(l *ledger) { l.executions[3].status = "duplicate" }, "dedupe"},
-		"a failure for nothing":          {func(l *ledger) { l.executions[6].status = "failed" }, "failed"},
-		"a payment failed for nothing":   {func(l *ledger) { l.executions[5].status = "failed"; l.faults = nil }, "failed"},
-		"a payment twice":                {func(l *ledger) { l.hits = append(l.hits, l.hits[6]) }, "onUnknown"},
-		"a body cut short":               {func(l *ledger) { l.hits[1].size = 7 }, "whole"},
-		"a callback of another":          {func(l *ledger) { l.hits[7].called = 2 }, "whole"},
-		"an element lost":                {func(l *ledger) { l.hits[7].told = 2 }, "whole"},
-		"a flow called twice":            {func(l *ledger) { l.executions = append(l.executions, execution{id: "j", flow: "inner", n: 1}) }, "call"},
-		"poison that vanished":           {func(l *ledger) { l.deadletters = nil }, "poison"},
-		"a hook that was not counted":    {func(l *ledger) { *l.counted = 5 }, "count"},
-		"a hook that was counted twice":  {func(l *ledger) { *l.counted = 8 }, "count"},
-		"an answer of another":           {func(l *ledger) { *l.crossed = []string{"reply: …"} }, "reply"},
-		"a panic":                        {func(l *ledger) { l.panics = []string{"run0.log: panic: …"} }, "run0.log: panic"},
+		"a repeat of what was durable":   {func(l *ledger) { l.durable["kd"] = l.faults[0].from.Add(-time.Millisecond) }, "I6"},
+		"more repeats than kills":        {func(l *ledger) { l.hits = append(l.hits, l.hits[5]) }, "I6"},
+		"a repeat of what began later": {func(l *ledger) {
+			l.hits[4].at = l.faults[0].to.Add(1500 * time.Millisecond)
+			l.hits[5].at = l.hits[4].at.Add(time.Second)
+		}, "I6"},
+		"another request under a key":   {func(l *ledger) { l.hits[5].request = 7 }, "I6"},
+		"an outcome that nobody read":   {func(l *ledger) { delete(l.durable, "kb") }, "witness"},
+		"a flow that delays others":     {func(l *ledger) { l.turns[0].beside[0] = time.Second }, "I7"},
+		"an open execution":             {func(l *ledger) { l.executions[1].status = "waiting" }, "I8"},
+		"one that runs for ever":        {func(l *ledger) { l.executions[1].status = "running" }, "I8"},
+		"an event run twice":            {func(l *ledger) { l.executions[4].status = "succeeded" }, "dedupe"},
+		"an event never run":            {func(l *ledger) { l.executions[3].status = "duplicate" }, "dedupe"},
+		"a failure for nothing":         {func(l *ledger) { l.executions[6].status = "failed" }, "failed"},
+		"a payment failed for nothing":  {func(l *ledger) { l.executions[5].status = "failed"; l.faults = nil }, "failed"},
+		"a payment twice":               {func(l *ledger) { l.hits = append(l.hits, l.hits[6]) }, "onUnknown"},
+		"a body cut short":              {func(l *ledger) { l.hits[1].size = 7 }, "whole"},
+		"a callback of another":         {func(l *ledger) { l.hits[7].called = 2 }, "whole"},
+		"an element lost":               {func(l *ledger) { l.hits[7].told = 2 }, "whole"},
+		"a flow called twice":           {func(l *ledger) { l.executions = append(l.executions, execution{id: "j", flow: "inner", n: 1}) }, "call"},
+		"poison that vanished":          {func(l *ledger) { l.deadletters = nil }, "poison"},
+		"a hook that was not counted":   {func(l *ledger) { *l.counted = 5 }, "count"},
+		"a hook that was counted twice": {func(l *ledger) { *l.counted = 8 }, "count"},
+		"an answer of another":          {func(l *ledger) { *l.crossed = []string{"reply: …"} }, "reply"},
+		"a panic":                       {func(l *ledger) { l.panics = []string{"run0.log: panic: …"} }, "run0.log: panic"},
 	} {
 		l := good()
 		c.plant(l)
@@ -102,5 +119,58 @@ func TestTheCheckerFindsEachBrokenPromise(t *testing.T) {
 		if !found {
 			t.Errorf("%s: %v, want %s", name, broken, c.want)
 		}
+	}
+}
+
+// What brokers do to a runner may repeat an effect as often as the runner says
+// that it was cut off.
+func TestRepeatsForBrokersAreAsManyAsSessionsThatEnded(t *testing.T) {
+	l := good()
+	l.faults[0].repeats, l.faults[0].found = oncePerCut, findingOut
+	l.hits = append(l.hits, l.hits[5])
+	for cuts, broken := range map[int]bool{0: true, 1: true, 2: false} {
+		if l.cuts = cuts; len(l.check()) > 0 != broken {
+			t.Errorf("two repeats for %d cuts: %v", cuts, l.check())
+		}
+	}
+}
+
+func TestStartsAreTimedByThePartTheirHooksCameIn(t *testing.T) {
+	l := &ledger{calm: map[string][]int{"relay": {2, 4, 6, 8}}}
+	for n := range 10 {
+		l.started(execution{flow: "relay", n: n}, time.Duration(n))
+		l.started(execution{flow: "lane", n: n}, time.Hour)
+	}
+	want := []turn{{[]time.Duration{2, 3}, []time.Duration{4, 5}}, {[]time.Duration{6, 7}, []time.Duration{8, 9}}}
+	if !reflect.DeepEqual(l.turns, want) {
+		t.Errorf("turns = %v, want %v", l.turns, want)
+	}
+}
+
+// A request that came in part was not made, and what is asked for twice is told
+// from what is asked for anew.
+func TestTheDestinationKnowsARequestAgain(t *testing.T) {
+	d, err := newDestination(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	ask := func(body io.Reader) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+"/?flow=relay&step=first", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Idempotency-Key", "k")
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+		}
+	}
+	ask(strings.NewReader(`{"n":1}`))
+	ask(strings.NewReader(`{"n":1}`))
+	ask(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(`{"n":1}`))))
+	ask(strings.NewReader(`{"n":2}`))
+	hits := d.seen()
+	if len(hits) != 3 || hits[0].request != hits[1].request || hits[0].request == hits[2].request {
+		t.Errorf("hits = %+v, want two that are the same and another one", hits)
 	}
 }

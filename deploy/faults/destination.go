@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net"
 	"net/http"
@@ -52,7 +53,10 @@ func newDestination(edges func() []string) (*destination, error) {
 }
 
 func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	raw, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return // its sender was killed in the middle of it: nothing was asked for
+	}
 	var body struct {
 		N, Item, Size, Called, Told int
 		Callback                    string
@@ -76,7 +80,8 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h := hit{flow: r.URL.Query().Get("flow"), step: r.URL.Query().Get("step"), key: r.Header.Get("Idempotency-Key"),
-		n: body.N, item: body.Item, size: body.Size, called: body.Called, told: body.Told, ok: status == http.StatusOK, at: time.Now()}
+		n: body.N, item: body.Item, size: body.Size, called: body.Called, told: body.Told, ok: status == http.StatusOK, at: time.Now(),
+		request: hashOf(r.Method, r.URL.RequestURI(), string(raw))}
 	d.hits = append(d.hits, h)
 	d.mu.Unlock()
 	if body.Callback != "" && h.ok {
@@ -96,6 +101,27 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, `{"ok":true}`)
+}
+
+func hashOf(of ...string) uint64 {
+	h := fnv.New64a()
+	for _, one := range of {
+		_, _ = io.WriteString(h, one+"\x00")
+	}
+	return h.Sum64()
+}
+
+// done is how many requests under different keys were answered with success.
+func (d *destination) done() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	keys := map[string]bool{}
+	for _, h := range d.hits {
+		if h.ok {
+			keys[h.key] = true
+		}
+	}
+	return len(keys)
 }
 
 // callBack calls a callback URL through one edge after the other until one

@@ -105,6 +105,9 @@ func (f flowKind) hooks(scale int) int {
 	return max(scale*f.share/100, 2)
 }
 
+// timed: its executions begin when their hooks come, whatever else there is of it.
+func (f flowKind) timed() bool { return !f.deduped && !f.ordered && !f.inner && !f.hangs }
+
 // deliveries is how often the sender delivers a hook: some of the events of a
 // deduped flow come ten times at once.
 func (f flowKind) deliveries(n int) int {

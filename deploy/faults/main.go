@@ -21,8 +21,12 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // options of a campaign.
@@ -36,6 +40,8 @@ type options struct {
 	keep   string
 	within time.Duration // no scenario begins after that; 0: all are played
 	like   *regexp.Regexp
+	worlds int  // played at a time, each with engines of its own
+	noise  bool // only calm scenarios, in which nothing hangs
 }
 
 func main() {
@@ -49,6 +55,8 @@ func main() {
 	flag.DurationVar(&o.within, "within", 0, "begin no scenario after this time")
 	like := flag.String("like", "", "play only scenarios whose description matches this regular expression, -n of them")
 	freeze := flag.Bool("long", false, "freeze processes and brokers for up to a minute")
+	flag.IntVar(&o.worlds, "worlds", 1, "play so many at a time, each on engines of its own")
+	flag.BoolVar(&o.noise, "noise", false, "play calm scenarios in which nothing hangs: how far apart two equal parts are by themselves")
 	flag.Parse()
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().Unix())
@@ -73,48 +81,116 @@ func main() {
 	}
 }
 
-// campaign runs scenarios one after the other on one set of engines, and
-// returns in how many of them a promise was broken.
+// campaign plays scenarios, in each world one after the other, and returns in how
+// many of them a promise was broken.
 func campaign(ctx context.Context, o options) (found int, err error) {
-	w, err := newWorld(o)
+	c := &campaigner{options: o, next: o.seed, began: time.Now()}
+	if c.clock {
+		dir, err := os.MkdirTemp("", "faults")
+		if err != nil {
+			return 0, err
+		}
+		defer os.RemoveAll(dir)
+		if c.binary, err = buildWithClock(dir); err != nil {
+			return 0, err
+		}
+	}
+	var worlds errgroup.Group
+	for range max(o.worlds, 1) {
+		worlds.Go(func() error { return c.world(ctx) })
+	}
+	err = worlds.Wait()
+	fmt.Printf("%d scenarios, %d with a violation, %v\n", c.played, c.found, time.Since(c.began).Round(time.Second))
+	return c.found, err
+}
+
+// campaigner is what the worlds of a campaign share.
+type campaigner struct {
+	options
+	began time.Time
+	// timing is held by a scenario that times something, while all others wait.
+	timing sync.RWMutex
+
+	mu            sync.Mutex
+	next          uint64
+	begun         int
+	played, found int
+}
+
+// scenario is the next one to be played.
+func (c *campaigner) scenario() (*scenario, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.begun < c.n && (c.within == 0 || time.Since(c.began) < c.within) {
+		s := newScenario(c.next, c.scale, c.length)
+		if c.noise {
+			s = &scenario{seed: c.next, scale: c.scale, calm: true, quiet: true}
+		}
+		c.next++
+		if c.like == nil || c.like.MatchString(s.String()) {
+			c.begun++
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// world plays scenarios on engines of its own.
+func (c *campaigner) world(ctx context.Context) error {
+	w, err := newWorld(c.options)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer w.close()
-	start, played := time.Now(), 0
-	for next := o.seed; played < o.n; next++ {
-		if o.within > 0 && time.Since(start) > o.within {
-			break
+	for {
+		s, more := c.scenario()
+		if !more || ctx.Err() != nil {
+			return nil
 		}
-		s := newScenario(next, o.scale, o.length)
-		if o.like != nil && !o.like.MatchString(s.String()) {
-			continue
+		if s.calm {
+			c.timing.Lock()
+		} else {
+			c.timing.RLock()
 		}
-		fmt.Printf("seed %d: %s\n", s.seed, s)
-		began := time.Now()
-		l, err := w.play(ctx, s)
-		if ctx.Err() != nil {
-			break
+		c.play(ctx, w, s)
+		if s.calm {
+			c.timing.Unlock()
+		} else {
+			c.timing.RUnlock()
 		}
-		played++
-		if err != nil {
-			found++
-			fmt.Printf("  NOT PLAYED: %v\n", err)
-			w.keepLogs(s.seed)
-			w.end()
-			continue
-		}
-		violations := l.check()
-		for _, v := range violations {
-			fmt.Printf("  VIOLATION %s\n", v)
-		}
-		if len(violations) > 0 {
-			found++
-			w.keepLogs(s.seed)
-			w.end() // what is left of it must not be the next one's
-		}
-		fmt.Printf("  %s, %v\n", l, time.Since(began).Round(100*time.Millisecond))
 	}
-	fmt.Printf("%d scenarios, %d with a violation, %v\n", played, found, time.Since(start).Round(time.Second))
-	return found, nil
+}
+
+func (c *campaigner) play(ctx context.Context, w *world, s *scenario) {
+	began := time.Now()
+	fmt.Printf("seed %d: %s\n", s.seed, s)
+	l, err := w.play(ctx, s)
+	if ctx.Err() != nil {
+		return // what it found is of its own end
+	}
+	var said strings.Builder
+	violations := []string{}
+	switch {
+	case err != nil:
+		fmt.Fprintf(&said, "  NOT PLAYED: %v\n", err)
+	default:
+		violations = l.check()
+		for _, v := range violations {
+			fmt.Fprintf(&said, "  VIOLATION %s\n", v)
+		}
+		fmt.Fprintf(&said, "  %s, %v\n", l, time.Since(began).Round(100*time.Millisecond))
+	}
+	if err != nil || len(violations) > 0 {
+		w.keepLogs(s.seed)
+		w.end() // what is left of it must not be the next one's
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.played++; err != nil || len(violations) > 0 {
+		c.found++
+	}
+	if c.worlds > 1 {
+		fmt.Printf("seed %d:\n", s.seed) // another one's words may stand in between
+	}
+	fmt.Print(said.String())
 }

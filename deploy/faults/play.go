@@ -85,7 +85,7 @@ func (w *world) disturb(ctx context.Context, s *scenario, c *client, l *ledger) 
 			err := f.do(ctx, w)
 			mu.Lock()
 			defer mu.Unlock()
-			l.faults = append(l.faults, span{name: f.name, from: began, to: time.Now(), repeats: f.repeats})
+			l.faults = append(l.faults, span{name: f.name, from: began, to: time.Now(), repeats: f.repeats, found: f.found})
 			l.poison += f.poison
 			switch {
 			case errors.Is(err, errNoDisk), errors.Is(err, errNoClock):
@@ -106,31 +106,65 @@ func (w *world) disturb(ctx context.Context, s *scenario, c *client, l *ledger) 
 	return errors.Join(err, failed)
 }
 
-// time sends the same load twice, and beside the second one many hooks of a
-// flow whose destination hangs.
+// A calm scenario has a few turns of two equal parts. In each part so many hooks
+// of each hundred of relay's come as make a 99th percentile.
+const (
+	turns     = 3
+	partLasts = 3 * time.Second
+	partShare = 3 // halves of the hooks of a scenario with faults
+)
+
+// time sends the same load again and again: a part alone, a part beside many
+// hooks of a flow whose destination hangs, a part alone when those are done, and
+// so on.
 func (w *world) time(ctx context.Context, s *scenario, c *client, l *ledger, silent *destination) error {
 	r := rand.New(rand.NewPCG(s.seed, 2))
-	var warm, quiet, beside []batch
-	l.calm = map[string][2]int{}
-	for _, f := range flows {
-		if n := f.hooks(s.scale); n > 0 && !f.deduped && !f.ordered {
-			w := n/4 + 1
-			warm, quiet, beside = append(warm, batch{f, 0, w}), append(quiet, batch{f, w, w + n}), append(beside, batch{f, w + n, w + 2*n})
-			l.calm[f.name] = [2]int{w, w + n}
+	l.calm = map[string][]int{}
+	next := map[string]int{}
+	part := func(hooks func(f flowKind) int, over time.Duration) error {
+		var batches []batch
+		for _, f := range flows {
+			if n := hooks(f); n > 0 && f.timed() {
+				batches = append(batches, batch{f, next[f.name], next[f.name] + n})
+				next[f.name] += n
+			}
 		}
+		return c.load(ctx, r, batches, over)
+	}
+	timed := func() error {
+		for _, f := range flows {
+			if f.timed() {
+				l.calm[f.name] = append(l.calm[f.name], next[f.name])
+			}
+		}
+		return part(func(f flowKind) int { return f.hooks(s.scale) * partShare / 2 }, partLasts)
 	}
 	// The runners share the partitions first.
-	if err := c.load(ctx, r, warm, time.Second); err != nil {
+	if err := part(func(f flowKind) int { return f.hooks(s.scale)/4 + 1 }, time.Second); err != nil {
 		return err
 	}
 	rest(ctx, 2*time.Second)
-	if err := c.load(ctx, r, quiet, s.over); err != nil {
-		return err
-	}
-	silent.set(hanging)
 	defer silent.set(well)
-	if err := c.load(ctx, r, []batch{{hangingFlow, 0, 5 * s.scale}}, time.Second); err != nil {
-		return err
+	for turn := range turns {
+		if err := timed(); err != nil {
+			return err
+		}
+		if !s.quiet {
+			silent.set(hanging)
+			if err := c.load(ctx, r, []batch{{hangingFlow, turn * s.hung(), (turn + 1) * s.hung()}}, time.Second); err != nil {
+				return err
+			}
+		}
+		if err := timed(); err != nil {
+			return err
+		}
+		silent.set(well)
+		for deadline := time.Now().Add(patience); !s.quiet && silent.done() < (turn+1)*s.hung() && time.Now().Before(deadline); {
+			rest(ctx, 50*time.Millisecond)
+		}
 	}
-	return c.load(ctx, r, beside, s.over)
+	return nil
 }
+
+// hung is how many hooks of the flow whose destination hangs a turn has.
+func (s *scenario) hung() int { return 2 * s.scale }

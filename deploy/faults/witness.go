@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,8 +155,15 @@ func (w *world) settle(ctx context.Context, at site, b before, l *ledger, destin
 		}
 		*l.counted += counted - b.counted[edge]
 	}
-	l.panics = w.panics()
-	return readHistory(ctx, db, at, l)
+	l.panics, l.cuts = w.said()
+	if err := readHistory(ctx, db, at, l); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; rest(ctx, 50*time.Millisecond) {
+		if l.durable = w.tail.read(); len(l.outcomesWereRead()) == 0 || time.Now().After(deadline) || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 }
 
 // note takes what a record of a topic witnesses.
@@ -238,21 +246,32 @@ func readHistory(ctx context.Context, db driver.Conn, at site, l *ledger) error 
 		}
 	}
 	for _, x := range l.executions {
-		from, timed := l.calm[x.flow]
-		first, begun := firsts[x.id]
-		switch delay := first.Sub(received[x.id]); {
-		case !timed || !begun || x.n < from[0]:
-		case x.n < from[1]:
-			l.quiet = append(l.quiet, delay)
-		default:
-			l.beside = append(l.beside, delay)
+		if first, begun := firsts[x.id]; begun {
+			l.started(x, first.Sub(received[x.id]))
 		}
 	}
 	return steps.Err()
 }
 
-// panics are the lines of the processes' logs in which Go gave up.
-func (w *world) panics() (found []string) {
+// started notes how long after its hook an execution of a calm scenario began.
+func (l *ledger) started(x execution, delay time.Duration) {
+	part, _ := slices.BinarySearch(l.calm[x.flow], x.n+1) // how many parts had begun
+	if part == 0 {
+		return // it is not timed, or was sent to warm up
+	}
+	for len(l.turns) <= (part-1)/2 {
+		l.turns = append(l.turns, turn{})
+	}
+	if t := &l.turns[(part-1)/2]; part%2 == 1 {
+		t.alone = append(t.alone, delay)
+	} else {
+		t.beside = append(t.beside, delay)
+	}
+}
+
+// said is what the processes' logs say since they were last read: the lines in
+// which Go gave up, and how often a runner's session was cut off.
+func (w *world) said() (panics []string, cuts int) {
 	w.scan.Lock()
 	defer w.scan.Unlock()
 	logs, _ := filepath.Glob(filepath.Join(w.dir, w.prefix, "*.log"))
@@ -270,12 +289,15 @@ func (w *world) panics() (found []string) {
 		for lines.Scan() {
 			line := lines.Text()
 			if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.Contains(line, "a step panicked") || strings.Contains(line, "DATA RACE") {
-				found = append(found, filepath.Base(path)+": "+line)
+				panics = append(panics, filepath.Base(path)+": "+line)
+			}
+			if strings.Contains(line, "starting the runner's session again") || strings.Contains(line, "partitions lost") {
+				cuts++
 			}
 		}
 		f.Close()
 	}
-	return found
+	return panics, cuts
 }
 
 // scan is how far the logs were read.

@@ -42,6 +42,7 @@ type world struct {
 	destination *destination // of the scenario
 	prefix      string       // of the installation's topics; empty: there is none
 	played      int          // scenarios on it
+	tail        *tail        // of its topic executions
 	addrs       map[string]string
 	consoles    map[string]string // private listeners
 
@@ -62,12 +63,8 @@ func newWorld(o options) (_ *world, err error) {
 			w.close()
 		}
 	}()
-	if o.clock {
-		if w.binary, err = buildWithClock(w.dir); err != nil {
-			return nil, err
-		}
-		w.clocks = true
-	} else if w.binary, err = filepath.Abs(o.binary); err != nil {
+	w.clocks = o.clock
+	if w.binary, err = filepath.Abs(o.binary); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(w.binary); err != nil {
@@ -139,6 +136,9 @@ func (w *world) install(ctx context.Context, seed uint64) (err error) {
 		return err
 	}
 	if err := answers(ctx, "http://"+w.consoles["log"]+"/readyz", http.StatusOK); err != nil {
+		return err
+	}
+	if w.tail, err = newTail(w.brokers.Addrs(), schemas.Topics{Prefix: w.prefix + "."}.Executions()); err != nil {
 		return err
 	}
 	for _, who := range []string{"edge0", "edge1", "run0", "run1"} {
@@ -313,6 +313,10 @@ func (w *world) end() {
 	w.mu.Unlock()
 	for _, who := range all {
 		w.kill(who)
+	}
+	if w.tail != nil {
+		w.tail.close()
+		w.tail = nil
 	}
 	if w.prefix == "" || w.closing {
 		return
