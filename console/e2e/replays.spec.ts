@@ -61,6 +61,12 @@ test('a draft is tried on what came in, the difference is read, and only the cha
   await picture(page, 'replays')
   await accessible(page, 'the replays')
 
+  // A field of the body stays one.
+  await page.goto(`${sluice.url}/executions?flow=pets&field=${encodeURIComponent('body.petstatus=Sold')}`)
+  await page.getByRole('link', { name: 'Replay these' }).click()
+  await expect(page.getByLabel('Field of the body')).toHaveValue('body.petstatus=Sold')
+  await expect(page.getByRole('status').filter({ hasText: '2 hooks' })).toBeVisible()
+
   await page.goto(`${sluice.url}/sql?q=${encodeURIComponent("SELECT id FROM executions WHERE flow = 'pets'")}`)
   await page.getByRole('link', { name: 'Replay these' }).click()
   await expect(page.getByLabel('Statement')).toHaveValue("SELECT id FROM executions WHERE flow = 'pets'")
