@@ -8,7 +8,8 @@ const looks: Record<Look, string> = {
   plain:
     'bg-surface text-ink border border-line-strong hover:bg-hover shadow-card disabled:text-ink-3 disabled:bg-transparent disabled:shadow-none',
   quiet: 'text-ink-2 hover:bg-hover hover:text-ink disabled:text-ink-3 disabled:hover:bg-transparent',
-  danger: 'bg-surface text-bad border border-line-strong hover:bg-bad-soft hover:border-bad',
+  danger:
+    'bg-surface text-bad border border-line-strong hover:bg-bad-soft hover:border-bad disabled:border-line disabled:bg-transparent disabled:text-ink-3',
 }
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
