@@ -37,6 +37,7 @@ var flows = []flowKind{
 	{name: "relay", share: 100, steps: twoCalls},
 	{name: "lane", share: 60, settings: "order: {key: =body.order}\n", ordered: true, steps: twoCalls},
 	{name: "once", share: 40, settings: "dedupe: {key: =body.n, window: 1h}\n", deduped: true, steps: twoCalls},
+	{name: "hot", share: 40, settings: "shards: 4\norder: {key: =body.order}\ndedupe: {key: '={\"order\": body.order, \"event\": body.n}', window: 1h}\n", ordered: true, deduped: true, steps: twoCalls},
 	{name: "graph", share: 30, steps: wholeGraph},
 	{name: "inner", inner: true, steps: oneCall},
 	{name: "pay", share: 30, once: true, steps: payment},
