@@ -5,10 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"sluice/schemas"
 )
 
 // lines is a destination that notes, by key, the events that reach it in their order.
@@ -43,6 +48,12 @@ func newLines(t *testing.T) *lines {
 	return l
 }
 
+// deliver sends a hook; the error says that nobody took it.
+func (in *installation) deliver(flow, body string) (schemas.ExecutionID, error) {
+	id, _, _ := in.send(flow, body)
+	return schemas.ParseExecutionID(id)
+}
+
 // A flow with shards, order and dedupe on real brokers: each event comes three
 // times at once, those of a key one after the other, and the process is killed
 // twice. Each event runs once, none before an earlier one of its key.
@@ -72,10 +83,21 @@ steps:
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
+	var mu sync.Mutex
+	places := map[int]schemas.ExecutionID{} // by key, its last hook
 	deliver := func(k, n int) {
 		in.until(60*time.Second, "a delivery is accepted", func() bool {
-			id, _, _ := in.send("hot", fmt.Sprintf(`{"k":"k%d","n":%d}`, k, n))
-			return id != ""
+			id, err := in.deliver("hot", fmt.Sprintf(`{"k":"k%d","n":%d}`, k, n))
+			if err != nil {
+				return false
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if before, ok := places[k]; ok && before.Partition() != id.Partition() {
+				t.Errorf("key %d is on the partitions %d and %d", k, before.Partition(), id.Partition())
+			}
+			places[k] = id
+			return true
 		})
 	}
 	third := func(from int) {
@@ -110,8 +132,28 @@ steps:
 	if got := in.query("SELECT uniqExact(partition), uniqExact(id), count() FROM hooks WHERE flow = 'hot'"); got[0] < 2 || got[1] != got[2] {
 		t.Errorf("partitions, IDs and hooks: %v; want two partitions at least, and as many IDs as hooks", got)
 	}
+	// A retry with another body goes where the key of that is.
+	other := slices.IndexFunc([]int{1, 2, 3, 4, 5, 6, 7}, func(k int) bool { return places[k].Partition() != places[0].Partition() }) + 1
+	if other == 0 {
+		t.Fatal("all keys are on one partition: the test shows nothing")
+	}
+	input := filepath.Join(t.TempDir(), "input.json")
+	if err := os.WriteFile(input, fmt.Appendf(nil, `{"k":"k%d","n":%d}`, other, events), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var retried struct{ ID string }
+	if err := json.Unmarshal([]byte(in.must("retry", places[0].String(), "--input", input, "--output", "json")), &retried); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := schemas.ParseExecutionID(retried.ID); err != nil || id.Partition() != places[other].Partition() {
+		t.Errorf("the retry %s (%v) is not on partition %d, that of its key", retried.ID, err, places[other].Partition())
+	}
+	in.succeeded(retried.ID)
+
 	target.mu.Lock()
 	defer target.mu.Unlock()
+	again := "k" + strconv.Itoa(other)
+	target.seen[again] = slices.DeleteFunc(target.seen[again], func(n int) bool { return n == events })
 	for k, seen := range target.seen {
 		if !slices.IsSorted(seen) {
 			t.Errorf("the events of %s came as %v", k, seen)
@@ -120,8 +162,8 @@ steps:
 			t.Errorf("%d events of %s came, want %d", len(once), k, events)
 		}
 	}
-	if len(target.seen) != keys || len(target.calls) != keys*events {
-		t.Errorf("%d keys and %d effects, want %d and %d", len(target.seen), len(target.calls), keys, keys*events)
+	if len(target.seen) != keys || len(target.calls) != keys*events+1 {
+		t.Errorf("%d keys and %d effects, want %d and %d", len(target.seen), len(target.calls), keys, keys*events+1)
 	}
 	p.stop()
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -93,7 +94,7 @@ func blockedKeys(open []*records.Execution) []BlockedKey {
 	first := map[string]int{}
 	items := []BlockedKey{}
 	for _, x := range open {
-		lane := x.Hook.GetTopic() + string(x.OrderKey)
+		lane := fmt.Sprintf("%s/%d/%s", x.Hook.GetTopic(), x.Hook.GetPartition(), x.OrderKey)
 		if at, ok := first[lane]; ok {
 			items[at].Waiting++
 			continue

@@ -168,6 +168,7 @@ func (s *sending) transaction(ctx context.Context, hooks []*schemas.Hook) error 
 		}
 		h := *original
 		h.ID, h.ReplayOf, h.Replay, h.Time = schemas.ReplayedID(s.r.ID, original.ID, s.r.CreatedAt), original.ID, s.r.ID, now
+		h.Unkeyed = "" // a replay meets no duplicates
 		h.ReplyTo, h.TraceParent, h.Control = "", "", s.d.opts.Control.Offset()
 		h.Version, h.KeysOf = pinned(s.r.Version), schemas.ExecutionID{}
 		if s.r.SameKeys {
