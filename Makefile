@@ -66,8 +66,9 @@ soak: build engines-fetch ## all that senders send, for DURATION=10m; memory, fi
 	go run ./deploy/soak -duration $(DURATION)
 
 N ?= 20
-faults: build engines-fetch ## kills, stops and worse on real engines; N=200 scenarios, SEED=… to play one again, LONG=1 freezes up to a minute
-	go run ./deploy/faults -n $(N) $(if $(SEED),-seed $(SEED)) $(if $(LONG),-long)
+WORLDS ?= 1
+faults: build engines-fetch ## kills, stops and worse on real engines; N=200 scenarios, WORLDS=2 at a time, SEED=… to play one again, LONG=1 freezes up to a minute
+	go run ./deploy/faults -n $(N) -worlds $(WORLDS) $(if $(SEED),-seed $(SEED)) $(if $(LONG),-long)
 
 engines: need-go need-java engines-fetch ## three real Kafka brokers and ClickHouse; source .engines.env
 	go run ./deploy/local/engines up

@@ -32,8 +32,8 @@ type ledger struct {
 	// durable is when the outcome of an effect was first read from the broker's
 	// log, committed, by its key.
 	durable map[string]time.Time
-	// cuts is how often runners said that a session of theirs ended, or lost partitions.
-	cuts int
+	// cuts are when runners were cut off from what they had in flight.
+	cuts []cut
 	// kinds are the flows that were played.
 	kinds map[string]flowKind
 	// calm says of a scenario without faults, by flow, with which number of its
@@ -62,7 +62,7 @@ type sent struct {
 type span struct {
 	name     string
 	from, to time.Time
-	repeats  int
+	repeats  bool
 	found    time.Duration
 }
 
@@ -95,8 +95,8 @@ type hit struct {
 
 func (l *ledger) String() string {
 	repeated, inFlight := l.repeated()
-	text := fmt.Sprintf("%d accepted, %d executions, %d steps, %d hits, %d repeated of %d in flight, quiet after %v",
-		len(l.accepted), len(l.executions), len(l.steps), len(l.hits), repeated, inFlight, l.settled.Round(100*time.Millisecond))
+	text := fmt.Sprintf("%d accepted, %d executions, %d steps, %d hits, %d repeated of %d in flight at %d cuts, quiet after %v",
+		len(l.accepted), len(l.executions), len(l.steps), len(l.hits), repeated, inFlight, len(l.cuts), l.settled.Round(100*time.Millisecond))
 	if len(l.turns) > 0 {
 		alone, beside := l.delays()
 		text += fmt.Sprintf(", started within %v (p99) alone, %v beside the flow that hangs", alone, beside)
@@ -296,7 +296,7 @@ func (l *ledger) nothingOpen() (broken []string) {
 // No fault of a scenario is a reason to fail: each outlasts it. A payment may:
 // whether it was done is not known when its runner is cut off.
 func (l *ledger) nothingFailed() (broken []string) {
-	mayFail := slices.ContainsFunc(l.faults, func(f span) bool { return f.repeats != 0 })
+	mayFail := slices.ContainsFunc(l.faults, func(f span) bool { return f.repeats })
 	for _, x := range l.executions {
 		if ended(x.status) && x.status != "succeeded" && x.status != "duplicate" && !(mayFail && l.kinds[x.flow].once) {
 			broken = append(broken, fmt.Sprintf("failed: execution %s of %s is %s: %s", x.id, x.flow, x.status, x.why))

@@ -46,7 +46,8 @@ func good() *ledger {
 		{flow: "pay", step: "call", key: "kp", n: 1, ok: true, at: at(12)},
 		{flow: "graph", step: "last", key: "kg", n: 1, called: 1, told: 3, ok: true, at: at(13)},
 	}
-	l.faults = []span{{name: "kill -9 run0", from: at(10), to: at(10), repeats: 1, found: time.Second}}
+	l.faults = []span{{name: "kill -9 run0", from: at(10), to: at(10), repeats: true, found: time.Second}}
+	l.cuts = []cut{{at: at(10)}}
 	l.poison, l.deadletters = 1, []string{"0/9"}
 	l.counted = &counted
 	for key, when := range map[string]time.Time{"ka": at(2), "kb": at(3), "kc": at(4), "kd": at(12), "kp": at(13), "kg": at(14)} {
@@ -79,7 +80,7 @@ func TestTheCheckerFindsEachBrokenPromise(t *testing.T) {
 		"an inversion":                   {func(l *ledger) { l.hits[0], l.hits[2] = l.hits[2], l.hits[0] }, "I5"},
 		"begun too early":                {func(l *ledger) { l.hits[1], l.hits[2] = l.hits[2], l.hits[1] }, "I5"},
 		"a repeat without a fault":       {func(l *ledger) { l.faults = nil }, "I6"},
-		"a repeat for an edge's death":   {func(l *ledger) { l.faults[0].repeats = 0 }, "I6"},
+		"a repeat for an edge's death":   {func(l *ledger) { l.faults[0].repeats = false }, "I6"},
 		"a repeat of what was long done": {func(l *ledger) { l.hits[4].at = l.hits[4].at.Add(-time.Minute) }, "I6"},
 		"a repeat before the fault":      {func(l *ledger) { l.hits[5].at = l.hits[4].at.Add(time.Millisecond) }, "I6"},
 		"a second key":                   {func(l *ledger) { l.hits[1].key = "second"; l.steps[0].key = "second" }, "I6"},
@@ -122,15 +123,47 @@ func TestTheCheckerFindsEachBrokenPromise(t *testing.T) {
 	}
 }
 
-// What brokers do to a runner may repeat an effect as often as the runner says
-// that it was cut off.
-func TestRepeatsForBrokersAreAsManyAsSessionsThatEnded(t *testing.T) {
+// What a runner says of itself is heard when its log has it, which may be after
+// others have done again what it had in flight.
+func TestRunnersSayThatTheyWereCutOff(t *testing.T) {
+	var c cuts
+	var log strings.Builder
+	began := time.Now()
+	l := &listener{to: &log, heard: func(line string) { c.heard("run0", line) }}
+	const said = "level=INFO msg=\"partitions assigned\"\nlevel=WARN msg=\"partitions lost: another runner has them\"\nlevel=WARN msg=\"starting the runner's session again\"\n"
+	for i := range said { // in pieces
+		if _, err := l.Write([]byte(said[i : i+1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.cutOff("edge0", 0)
+	c.cutOff("run1", 0)
+	list := c.cutsSince(began)
+	if len(list) != 3 || list[0].known != findingOut || list[1].known != 3*time.Second || list[2].known != 0 || log.String() != said {
+		t.Errorf("cuts = %+v, log %q", list, log.String())
+	}
+	if late := c.cutsSince(time.Now()); len(late) != 0 {
+		t.Errorf("cuts of before = %+v", late)
+	}
+}
+
+func TestAnEffectMayBeRepeatedOnceForEachCut(t *testing.T) {
 	l := good()
-	l.faults[0].repeats, l.faults[0].found = oncePerCut, findingOut
+	l.faults[0].found = findingOut
+	first := l.faults[0].from
 	l.hits = append(l.hits, l.hits[5])
-	for cuts, broken := range map[int]bool{0: true, 1: true, 2: false} {
-		if l.cuts = cuts; len(l.check()) > 0 != broken {
-			t.Errorf("two repeats for %d cuts: %v", cuts, l.check())
+	for name, c := range map[string]struct {
+		second cut
+		broken bool
+	}{
+		"in flight at another":          {cut{at: first.Add(500 * time.Millisecond)}, false},
+		"durable by then":               {cut{at: first.Add(3 * time.Second)}, true},
+		"durable before that was known": {cut{at: first.Add(3 * time.Second), known: 2 * time.Second}, false},
+		"not yet asked for":             {cut{at: first.Add(-3 * time.Second)}, true},
+	} {
+		l.cuts = []cut{{at: first}, c.second}
+		if broken := l.check(); len(broken) > 0 != c.broken {
+			t.Errorf("%s: %v", name, broken)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"sluice/deploy/local"
 )
 
 // options of a campaign.
@@ -85,19 +88,24 @@ func main() {
 // many of them a promise was broken.
 func campaign(ctx context.Context, o options) (found int, err error) {
 	c := &campaigner{options: o, next: o.seed, began: time.Now()}
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
 	if c.clock {
-		dir, err := os.MkdirTemp("", "faults")
-		if err != nil {
-			return 0, err
-		}
-		defer os.RemoveAll(dir)
 		if c.binary, err = buildWithClock(dir); err != nil {
 			return 0, err
 		}
 	}
-	var worlds errgroup.Group
+	history, err := local.StartClickHouse(local.ClickHouseOptions{DataDir: filepath.Join(dir, "clickhouse"), Addr: "127.0.0.1:0"})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = history.Close() }()
+	worlds, ctx := errgroup.WithContext(ctx) // one that cannot begin ends all
 	for range max(o.worlds, 1) {
-		worlds.Go(func() error { return c.world(ctx) })
+		worlds.Go(func() error { return c.world(ctx, history) })
 	}
 	err = worlds.Wait()
 	fmt.Printf("%d scenarios, %d with a violation, %v\n", c.played, c.found, time.Since(c.began).Round(time.Second))
@@ -136,8 +144,8 @@ func (c *campaigner) scenario() (*scenario, bool) {
 }
 
 // world plays scenarios on engines of its own.
-func (c *campaigner) world(ctx context.Context) error {
-	w, err := newWorld(c.options)
+func (c *campaigner) world(ctx context.Context, history *local.ClickHouse) error {
+	w, err := newWorld(c.options, history)
 	if err != nil {
 		return err
 	}

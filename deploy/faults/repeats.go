@@ -10,27 +10,44 @@ import (
 // yet, where nothing held its transaction up.
 const sinceTransaction = 1500 * time.Millisecond
 
-// I6: repeated effects ≤ effects in flight × faults that cut runners off, and
-// none without a fault. It is counted by effect: one may be repeated for a fault
-// only if it was in flight then, and as often as that fault cuts runners off.
+// cut is when a runner was cut off from what it had in flight: it was killed,
+// stopped or ended, or it said itself that a session ended or that partitions
+// were lost or handed over.
+type cut struct {
+	at time.Time
+	// known is how long after it the runner may have said so: what was in flight
+	// may have been done again, and be durable, by then.
+	known time.Duration
+}
+
+// cutsSaid are the lines of a runner's log that tell of a cut.
+var cutsSaid = map[string]time.Duration{
+	"starting the runner's session again": 3 * time.Second,
+	"partitions lost":                     findingOut,
+	"partitions handed over":              500 * time.Millisecond,
+}
+
+// I6: repeated effects ≤ effects in flight × cuts, and none without a fault. It
+// is counted by effect: one may be repeated once for each cut that it was in
+// flight at.
 func (l *ledger) fewRepeats() (broken []string) {
 	for key, done := range l.done() {
 		allowed := 0
-		for _, f := range l.faults {
-			if l.inFlight(f, key, done) {
-				allowed += l.cutsOf(f)
+		for _, c := range l.cuts {
+			if l.inFlight(c, key, done) {
+				allowed++
 			}
 		}
 		if again := len(done) - 1; again > allowed {
-			broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s was repeated %d times, first done at %s, durable at %s, and the faults it was in flight in account for %d",
-				done[0].step, done[0].n, done[0].flow, again, done[0].at.Format(clock), l.durable[key].Format(clock), allowed))
+			broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s was repeated %d times, first at %s, last at %s, durable at %s: it was in flight at %d cuts",
+				done[0].step, done[0].n, done[0].flow, again, done[0].at.Format(clock), done[again].at.Format(clock), l.durable[key].Format(clock), allowed))
 			continue
 		}
-		// By time as well: it was done shortly before the fault, or until the runner knew of it.
+		// By time as well: it was done shortly before a fault, or until the runner knew of it.
 		for i, h := range done[1:] {
 			before := done[i]
 			excused := slices.ContainsFunc(l.faults, func(f span) bool {
-				return f.repeats != 0 && before.at.After(f.from.Add(-sinceTransaction)) && before.at.Before(f.to.Add(f.found)) && h.at.After(f.from)
+				return f.repeats && before.at.After(f.from.Add(-sinceTransaction)) && before.at.Before(f.to.Add(f.found)) && h.at.After(f.from)
 			})
 			if !excused {
 				broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s was done at %s and again at %s, and no fault accounts for it",
@@ -52,33 +69,25 @@ func (l *ledger) done() map[string][]hit {
 	return by
 }
 
-// inFlight reports whether an effect's requests may have been cut off from their
-// outcome by a fault: one of them had come before the runner knew of the fault,
-// and the outcome was not yet to be read from the broker's log when it began.
-func (l *ledger) inFlight(f span, key string, done []hit) bool {
-	if f.repeats == 0 || !done[0].at.Before(f.to.Add(f.found)) {
+// inFlight reports whether an effect was: it had been asked for, and its outcome
+// was not yet to be read from the broker's log.
+func (l *ledger) inFlight(c cut, key string, done []hit) bool {
+	if !done[0].at.Before(c.at.Add(inTransit)) {
 		return false
 	}
 	durable, known := l.durable[key]
-	return !known || durable.After(f.from)
+	return !known || durable.After(c.at.Add(-c.known))
 }
 
-// cutsOf is how often a fault may cut an effect off. What brokers do to runners
-// is for them to say: a session that ends, and one that loses its partitions.
-func (l *ledger) cutsOf(f span) int {
-	if f.repeats == oncePerCut {
-		return max(l.cuts, 1)
-	}
-	return f.repeats
-}
-
-// repeated is how many effects were repeated, and how many were in flight in a
-// fault: the bound of the first.
+// repeated is how many effects were repeated, and how many were in flight at a
+// cut, those that were at several as often: the bound of the first.
 func (l *ledger) repeated() (repeated, inFlight int) {
 	for key, done := range l.done() {
 		repeated += len(done) - 1
-		if slices.ContainsFunc(l.faults, func(f span) bool { return l.inFlight(f, key, done) }) {
-			inFlight++
+		for _, c := range l.cuts {
+			if l.inFlight(c, key, done) {
+				inFlight++
+			}
 		}
 	}
 	return repeated, inFlight

@@ -18,9 +18,8 @@ type fault struct {
 	// other, all others at once.
 	on []string
 	do func(ctx context.Context, w *world) error
-	// repeats is how often runners may repeat, for it, what they had in flight;
-	// 0: never, oncePerCut: as often as their own sessions say that they ended.
-	repeats int
+	// repeats: runners may repeat, for it, what they had in flight.
+	repeats bool
 	// found is how long after it a runner may find out what it did to it.
 	found  time.Duration
 	poison int
@@ -52,9 +51,8 @@ func (s *scenario) String() string {
 }
 
 const (
-	oncePerCut = -1
 	// inTransit: what a killed process sent may reach its destination later.
-	inTransit = time.Second
+	inTransit = 500 * time.Millisecond
 	// findingOut is how long it takes at most until a runner knows that its
 	// partitions or its transaction are lost: a session, and the timeout of a transaction.
 	findingOut = 12 * time.Second
@@ -85,19 +83,19 @@ func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 var menu = []func(r *rand.Rand, l length) fault{
 	func(r *rand.Rand, _ length) fault {
 		who, down := pick(r, "run0", "run1"), between(r, 0, 2000)
-		return killing(who, down, 1)
+		return killing(who, down, true)
 	},
 	func(r *rand.Rand, _ length) fault {
-		return killing(pick(r, "edge0", "edge1"), between(r, 0, 1000), 0)
+		return killing(pick(r, "edge0", "edge1"), between(r, 0, 1000), false)
 	},
-	func(r *rand.Rand, _ length) fault { return killing("log", between(r, 0, 2000), 0) },
-	func(r *rand.Rand, l length) fault { return freezing(pick(r, "run0", "run1"), l.pause(r), 1) },
+	func(r *rand.Rand, _ length) fault { return killing("log", between(r, 0, 2000), false) },
+	func(r *rand.Rand, l length) fault { return freezing(pick(r, "run0", "run1"), l.pause(r), true) },
 	func(r *rand.Rand, _ length) fault {
-		return freezing(pick(r, "edge0", "edge1"), between(r, 2000, 6000), 0)
+		return freezing(pick(r, "edge0", "edge1"), between(r, 2000, 6000), false)
 	},
-	func(r *rand.Rand, l length) fault { return freezing("log", l.pause(r), 0) },
+	func(r *rand.Rand, l length) fault { return freezing("log", l.pause(r), false) },
 	func(r *rand.Rand, _ length) fault {
-		return fault{name: "kill -9 both runners", on: []string{"run0", "run1"}, repeats: 1, found: inTransit, do: func(_ context.Context, w *world) error {
+		return fault{name: "kill -9 both runners", on: []string{"run0", "run1"}, repeats: true, found: inTransit, do: func(_ context.Context, w *world) error {
 			for _, who := range []string{"run0", "run1"} {
 				w.kill(who)
 			}
@@ -106,7 +104,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, _ length) fault {
 		i, down := r.IntN(3), between(r, 500, 3000)
-		return fault{name: fmt.Sprintf("kill -9 broker %d", i), on: []string{"brokers"}, repeats: oncePerCut, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: fmt.Sprintf("kill -9 broker %d", i), on: []string{"brokers"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			if err := w.brokers.Kill(i); err != nil {
 				return err
 			}
@@ -116,7 +114,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, l length) fault {
 		i, frozen := r.IntN(3), between(r, l.frozen[0], l.frozen[1])
-		return fault{name: fmt.Sprintf("SIGSTOP broker %d for %v", i, frozen), on: []string{"brokers"}, repeats: oncePerCut, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: fmt.Sprintf("SIGSTOP broker %d for %v", i, frozen), on: []string{"brokers"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			if err := w.brokers.Stop(i); err != nil {
 				return err
 			}
@@ -126,7 +124,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, _ length) fault {
 		frozen := between(r, 1000, 4000)
-		return fault{name: fmt.Sprintf("SIGSTOP all brokers for %v", frozen), on: []string{"brokers"}, repeats: oncePerCut, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: fmt.Sprintf("SIGSTOP all brokers for %v", frozen), on: []string{"brokers"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			if err := twice(w.brokers.Stop, 0, 1, 2); err != nil {
 				return err
 			}
@@ -154,7 +152,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, _ length) fault {
 		times, stay := 2+r.IntN(2), between(r, 300, 1500)
-		return fault{name: fmt.Sprintf("a third runner comes and goes, %d times", times), on: []string{"run2"}, repeats: 2 * times, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: fmt.Sprintf("a third runner comes and goes, %d times", times), on: []string{"run2"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			for range times {
 				if err := w.start("run2"); err != nil {
 					return err
@@ -166,7 +164,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 		}}
 	},
 	func(*rand.Rand, length) fault {
-		return fault{name: "a rolling restart", on: []string{"edge0", "edge1", "log", "run0", "run1"}, repeats: 2, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: "a rolling restart", on: []string{"edge0", "edge1", "log", "run0", "run1"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			for _, who := range []string{"run0", "run1", "edge0", "edge1", "log"} {
 				w.interrupt(who)
 				if err := w.start(who); err != nil {
@@ -183,7 +181,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, _ length) fault {
 		i, full := r.IntN(3), between(r, 1000, 3000)
-		return fault{name: fmt.Sprintf("the disk of broker %d is full for %v", i, full), on: []string{"brokers"}, repeats: oncePerCut, found: findingOut, do: func(ctx context.Context, w *world) error {
+		return fault{name: fmt.Sprintf("the disk of broker %d is full for %v", i, full), on: []string{"brokers"}, repeats: true, found: findingOut, do: func(ctx context.Context, w *world) error {
 			if w.brokerDisks[i] == nil {
 				return errNoDisk
 			}
@@ -230,7 +228,7 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 }
 
-func killing(who string, down time.Duration, repeats int) fault {
+func killing(who string, down time.Duration, repeats bool) fault {
 	return fault{name: "kill -9 " + who, on: []string{who}, repeats: repeats, found: inTransit - down, do: func(ctx context.Context, w *world) error {
 		w.kill(who)
 		rest(ctx, down)
@@ -238,7 +236,7 @@ func killing(who string, down time.Duration, repeats int) fault {
 	}}
 }
 
-func freezing(who string, frozen time.Duration, repeats int) fault {
+func freezing(who string, frozen time.Duration, repeats bool) fault {
 	return fault{name: fmt.Sprintf("SIGSTOP %s for %v", who, frozen), on: []string{who}, repeats: repeats, found: findingOut,
 		do: func(ctx context.Context, w *world) error { return w.freeze(ctx, who, frozen) }}
 }

@@ -29,6 +29,7 @@ type before struct {
 	offsets map[string]map[int32]int64 // by topic and partition
 	counted map[string]float64         // by edge: hooks accepted
 	starts  map[string]int             // by edge
+	began   time.Time
 }
 
 // read are the topics that are witnesses.
@@ -38,7 +39,7 @@ func (w *world) read() []string {
 }
 
 func (w *world) look(ctx context.Context, _ site) (before, error) {
-	b := before{offsets: map[string]map[int32]int64{}, counted: map[string]float64{}, starts: map[string]int{}}
+	b := before{offsets: map[string]map[int32]int64{}, counted: map[string]float64{}, starts: map[string]int{}, began: time.Now()}
 	if err := w.pass(ctx, b.offsets, nil); err != nil {
 		return b, err
 	}
@@ -155,7 +156,7 @@ func (w *world) settle(ctx context.Context, at site, b before, l *ledger, destin
 		}
 		*l.counted += counted - b.counted[edge]
 	}
-	l.panics, l.cuts = w.said()
+	l.panics, l.cuts = w.panics(), w.cutsSince(b.began)
 	if err := readHistory(ctx, db, at, l); err != nil {
 		return err
 	}
@@ -269,9 +270,8 @@ func (l *ledger) started(x execution, delay time.Duration) {
 	}
 }
 
-// said is what the processes' logs say since they were last read: the lines in
-// which Go gave up, and how often a runner's session was cut off.
-func (w *world) said() (panics []string, cuts int) {
+// panics are the lines of the processes' logs in which Go gave up.
+func (w *world) panics() (found []string) {
 	w.scan.Lock()
 	defer w.scan.Unlock()
 	logs, _ := filepath.Glob(filepath.Join(w.dir, w.prefix, "*.log"))
@@ -289,15 +289,12 @@ func (w *world) said() (panics []string, cuts int) {
 		for lines.Scan() {
 			line := lines.Text()
 			if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.Contains(line, "a step panicked") || strings.Contains(line, "DATA RACE") {
-				panics = append(panics, filepath.Base(path)+": "+line)
-			}
-			if strings.Contains(line, "starting the runner's session again") || strings.Contains(line, "partitions lost") {
-				cuts++
+				found = append(found, filepath.Base(path)+": "+line)
 			}
 		}
 		f.Close()
 	}
-	return panics, cuts
+	return found
 }
 
 // scan is how far the logs were read.

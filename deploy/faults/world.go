@@ -27,7 +27,7 @@ const token = "faults-token"
 const installationLasts = 12
 
 // world is the engines, which stay over a campaign, and one installation at a
-// time on them.
+// time on them. ClickHouse is one for all worlds: a process has no more.
 type world struct {
 	binary, dir, keep string
 	brokers           *local.Brokers
@@ -51,10 +51,11 @@ type world struct {
 	ended     map[string]chan struct{}
 	starts    map[string]int
 	scan
+	cuts
 }
 
-func newWorld(o options) (_ *world, err error) {
-	w := &world{keep: o.keep, processes: map[string]*exec.Cmd{}, ended: map[string]chan struct{}{}, starts: map[string]int{}, scan: scan{scanned: map[string]int64{}}}
+func newWorld(o options, history *local.ClickHouse) (_ *world, err error) {
+	w := &world{keep: o.keep, history: history, processes: map[string]*exec.Cmd{}, ended: map[string]chan struct{}{}, starts: map[string]int{}, scan: scan{scanned: map[string]int64{}}}
 	if w.dir, err = os.MkdirTemp("", "faults"); err != nil {
 		return nil, err
 	}
@@ -84,9 +85,6 @@ func newWorld(o options) (_ *world, err error) {
 	if w.kafka, err = kgo.NewClient(kgo.SeedBrokers(w.brokers.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(200*time.Millisecond)); err != nil {
 		return nil, err
 	}
-	if w.history, err = local.StartClickHouse(local.ClickHouseOptions{DataDir: filepath.Join(w.dir, "clickhouse"), Addr: "127.0.0.1:0"}); err != nil {
-		return nil, err
-	}
 	w.door, err = newDoor(w.history.Addr())
 	return w, err
 }
@@ -102,9 +100,6 @@ func (w *world) close() {
 	}
 	if w.brokers != nil {
 		_ = w.brokers.Close()
-	}
-	if w.history != nil {
-		_ = w.history.Close()
 	}
 	for _, d := range append(w.brokerDisks[:], w.dataDisk) {
 		if d != nil {
@@ -188,14 +183,14 @@ func (w *world) start(who string) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
 	clock, err := w.clockFile(who)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(w.dir, "data", w.prefix)
 	cmd := exec.Command(w.binary, "serve", "--roles", rolesOf[who[0]])
-	cmd.Stdout, cmd.Stderr = log, log
+	heard := &listener{to: log, heard: func(line string) { w.heard(who, line) }}
+	cmd.Stdout, cmd.Stderr = heard, heard
 	cmd.SysProcAttr = childAttributes()
 	cmd.Env = append(os.Environ(), "SLUICE_DATA_DIR="+filepath.Join(data, who), "SLUICE_BLOB_URL="+filepath.Join(data, "blobs"),
 		"SLUICE_KAFKA_BROKERS="+strings.Join(w.brokers.Addrs(), ","),
@@ -204,11 +199,14 @@ func (w *world) start(who string) error {
 		"SLUICE_PUBLIC_URL=http://"+w.addrs["edge0"], "SLUICE_REPLY_TIMEOUT=5s", "FAULTS_CLOCK="+clock,
 		"SLUICE_INGEST_ADDR="+or(w.addrs[who], "127.0.0.1:0"), "SLUICE_CONSOLE_ADDR="+or(w.consoles[who], "127.0.0.1:0"))
 	if err := cmd.Start(); err != nil {
+		log.Close()
 		return fmt.Errorf("starting %s: %w", who, err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
+		log.Close()
+		w.cutOff(who, 0)
 		close(ended)
 		time.Sleep(300 * time.Millisecond) // as long as an init waits
 		w.mu.Lock()
@@ -285,6 +283,7 @@ func (w *world) interrupt(who string) {
 
 // freeze stops a process for a while: it is there, and answers nobody.
 func (w *world) freeze(ctx context.Context, who string, d time.Duration) error {
+	w.cutOff(who, 0)
 	w.signal(who, syscall.SIGSTOP)
 	rest(ctx, d)
 	w.signal(who, syscall.SIGCONT)
