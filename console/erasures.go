@@ -57,16 +57,16 @@ type ErasureView struct {
 func erasureView(e *schemas.ErasureEntry) *ErasureView {
 	v := &ErasureView{
 		ID: e.ID, State: e.State(), WaitingFor: e.Waiting, Note: e.Note, RequestedBy: e.RequestedBy, Flow: e.Flow, CreatedAt: &e.CreatedAt, ChangedAt: &e.ChangedAt,
-		Found: e.Found, Mentions: e.Mentions, Certificate: e.Certificate,
+		Found: e.Found, Mentions: e.Mentions,
 	}
 	if e.Certificate == nil {
 		v.Stage = e.Stage
 	}
-	return v.list(e.IDs())
+	return v.list(e.Count(), e.First(shownErased))
 }
 
-func (v *ErasureView) list(ids []schemas.ExecutionID) *ErasureView {
-	v.Total, v.Executions = int64(len(ids)), []string{}
+func (v *ErasureView) list(total int, ids []schemas.ExecutionID) *ErasureView {
+	v.Total, v.Executions = int64(total), []string{}
 	for _, id := range ids[:min(len(ids), shownErased)] {
 		v.Executions = append(v.Executions, id.String())
 	}
@@ -102,7 +102,7 @@ func (c *Console) registerErasures(api huma.API) {
 		out.Body.Items = []*ErasureView{}
 		for _, e := range c.opts.Control.Erasures() {
 			v := erasureView(e)
-			v.Executions, v.Certificate = []string{}, nil
+			v.Executions = []string{}
 			out.Body.Items = append(out.Body.Items, v)
 		}
 		return out, nil
@@ -112,7 +112,9 @@ func (c *Console) registerErasures(api huma.API) {
 		if e == nil {
 			return nil, problem(http.StatusNotFound, "`sluice erasures` lists them", "there is no erasure %q", in.ID)
 		}
-		return &erasureOutput{Status: http.StatusOK, Body: erasureView(e)}, nil
+		v := erasureView(e)
+		v.Certificate = e.Certified()
+		return &erasureOutput{Status: http.StatusOK, Body: v}, nil
 	})
 	certificate := op("get-certificate", http.MethodGet, "/erasures/{id}/certificate", "Download an erasure's certificate", "erasures", 404, 409)
 	certificate.Responses = map[string]*huma.Response{"200": {Description: "The certificate", Content: map[string]*huma.MediaType{
@@ -130,7 +132,7 @@ func (c *Console) downloadCertificate(_ context.Context, in *erasureID) (*huma.S
 	case e.Certificate == nil:
 		return nil, problem(http.StatusConflict, "wait until its state is finished", "erasure %s is not finished, and has no certificate yet", e.ID)
 	}
-	text, err := json.MarshalIndent(e.Certificate, "", "  ")
+	text, err := json.MarshalIndent(e.Certified(), "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encoding a certificate: %w", err)
 	}
@@ -184,7 +186,7 @@ func (c *Console) createErasure(ctx context.Context, in *erasureInput) (*erasure
 	if r.DryRun {
 		v := &ErasureView{State: "selected", Flow: r.Flow, Note: r.Note, RequestedBy: r.RequestedBy, Found: counts, Related: int64(len(ids)) - found.selected,
 			NotSearched: found.notSearched, Mentions: found.mentions}
-		return &erasureOutput{Status: http.StatusOK, Body: v.list(ids)}, nil
+		return &erasureOutput{Status: http.StatusOK, Body: v.list(len(ids), ids)}, nil
 	}
 	if len(ids) == 0 {
 		return nil, problem(http.StatusUnprocessableEntity, "try it with dryRun, and look at the expression or the statement", "the selection has no executions")
@@ -196,13 +198,32 @@ func (c *Console) createErasure(ctx context.Context, in *erasureInput) (*erasure
 		e.SelectedBy = "subject"
 	}
 	e.SelectionSHA256 = schemas.SelectionHash(e.ID, cmp.Or(r.SQL, r.Subject))
-	for _, id := range ids {
-		e.Executions = append(e.Executions, id[:]...)
-	}
-	if err := c.append(ctx, schemas.Change{Type: schemas.ErasureCreated, By: r.RequestedBy, ErasureID: e.ID, Erasure: e}); err != nil {
+	if err := c.makeErasure(ctx, e, ids); err != nil {
 		return nil, err
 	}
 	v := erasureView(c.opts.Control.Erasure(e.ID))
 	v.NotSearched = found.notSearched
 	return &erasureOutput{Status: http.StatusAccepted, Location: "/api/v1/erasures/" + e.ID, Body: v}, nil
+}
+
+// makeErasure names the executions, in as many records as it takes. The last of
+// them makes the erasure: what is cut off before it was never asked for.
+func (c *Console) makeErasure(ctx context.Context, e *schemas.Erasure, ids []schemas.ExecutionID) error {
+	ch := schemas.Change{Type: schemas.ErasureNamed, By: e.RequestedBy, ErasureID: e.ID}
+	for len(ids) > 0 {
+		piece := ids[:min(len(ids), schemas.ErasedPiece)]
+		ids = ids[len(piece):]
+		var named []byte
+		for _, id := range piece {
+			named = append(named, id[:]...)
+		}
+		if ch.Erasure = (&schemas.Erasure{Executions: named}); len(ids) == 0 {
+			ch.Type, ch.Erasure, e.Executions = schemas.ErasureCreated, e, named
+		}
+		var err error
+		if ch.Expect, err = c.appended(ctx, ch); err != nil {
+			return err
+		}
+	}
+	return nil
 }

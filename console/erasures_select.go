@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -266,27 +267,36 @@ func (c *Console) eraseRelated(ctx context.Context, found *erasing) error {
 			asked = append(asked, uuid.UUID(id))
 		}
 		clear(fresh)
-		for _, relation := range relations {
-			rows, err := c.opts.ClickHouse.Query(ctx, relation, asked)
-			if err != nil {
-				return c.storeError(err)
-			}
-			for rows.Next() {
-				var id uuid.UUID
-				if err := rows.Scan(&id); err != nil {
-					rows.Close()
-					return c.storeError(err)
+		for piece := range slices.Chunk(asked, schemas.ErasedPiece) {
+			for _, relation := range relations {
+				if err := c.related(ctx, relation, piece, found, fresh); err != nil {
+					return err
 				}
-				if x := schemas.ExecutionID(id); id != uuid.Nil && !found.ids[x] {
-					found.add(id)
-					fresh[x] = true
-				}
-			}
-			rows.Close()
-			if err := rows.Err(); err != nil {
-				return c.storeError(err)
 			}
 		}
+	}
+	return nil
+}
+
+// related adds what one relation gives; what was not found before is fresh.
+func (c *Console) related(ctx context.Context, relation string, asked []uuid.UUID, found *erasing, fresh map[schemas.ExecutionID]bool) error {
+	rows, err := c.opts.ClickHouse.Query(ctx, relation, asked)
+	if err != nil {
+		return c.storeError(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return c.storeError(err)
+		}
+		if x := schemas.ExecutionID(id); id != uuid.Nil && !found.ids[x] {
+			found.add(id)
+			fresh[x] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return c.storeError(err)
 	}
 	return nil
 }
@@ -294,27 +304,43 @@ func (c *Console) eraseRelated(ctx context.Context, found *erasing) error {
 // countErased counts what there is of executions.
 func (c *Console) countErased(ctx context.Context, list []schemas.ExecutionID) (schemas.ErasedCount, error) {
 	var n schemas.ErasedCount
-	if len(list) == 0 {
-		return n, nil
-	}
-	ids := make([]uuid.UUID, len(list))
-	for i, id := range list {
-		ids[i] = uuid.UUID(id)
-	}
-	for _, q := range []struct {
-		sql  string
-		into []any
-	}{
-		{"SELECT toInt64(count()), toInt64(countIf(status IN ('waiting', 'running'))) FROM runlog_executions FINAL WHERE id IN ?", []any{&n.Executions, &n.Open}},
-		{"SELECT toInt64(count()), toInt64(uniqExactIf(blob, blob != '')), toInt64(uniqExactIf(sealed_key, sealed_key != '')), toInt64(countIf(sealed_key = '')) FROM runlog_hooks FINAL WHERE id IN ?",
-			[]any{&n.Hooks, &n.Blobs, &n.Keys, &n.Unsealed}},
-		{"SELECT toInt64(count()) FROM runlog_steps FINAL WHERE execution_id IN ?", []any{&n.Steps}},
-		{"SELECT toInt64(count()) FROM runlog_differences FINAL WHERE execution_id IN ?", []any{&n.Differences}},
-	} {
-		if err := c.opts.ClickHouse.QueryRow(ctx, q.sql, ids).Scan(q.into...); err != nil {
-			return n, c.storeError(err)
+	// By their hashes: a replay has the blob of its original, which may be in another piece.
+	blobs, keys := map[uint64]bool{}, map[uint64]bool{}
+	for piece := range slices.Chunk(list, schemas.ErasedPiece) {
+		ids := make([]uuid.UUID, len(piece))
+		for i, id := range piece {
+			ids[i] = uuid.UUID(id)
+		}
+		var more schemas.ErasedCount
+		var ofBlobs, ofKeys []uint64
+		for _, q := range []struct {
+			sql  string
+			into []any
+		}{
+			{"SELECT toInt64(count()), toInt64(countIf(status IN ('waiting', 'running'))) FROM runlog_executions FINAL WHERE id IN ?", []any{&more.Executions, &more.Open}},
+			{"SELECT toInt64(count()), groupUniqArrayIf(sipHash64(blob), blob != ''), groupUniqArrayIf(sipHash64(sealed_key), sealed_key != ''), toInt64(countIf(sealed_key = '')) FROM runlog_hooks FINAL WHERE id IN ?",
+				[]any{&more.Hooks, &ofBlobs, &ofKeys, &more.Unsealed}},
+			{"SELECT toInt64(count()) FROM runlog_steps FINAL WHERE execution_id IN ?", []any{&more.Steps}},
+			{"SELECT toInt64(count()) FROM runlog_differences FINAL WHERE execution_id IN ?", []any{&more.Differences}},
+		} {
+			if err := c.opts.ClickHouse.QueryRow(ctx, q.sql, ids).Scan(q.into...); err != nil {
+				return n, c.storeError(err)
+			}
+		}
+		n.Executions += more.Executions
+		n.Open += more.Open
+		n.Hooks += more.Hooks
+		n.Unsealed += more.Unsealed
+		n.Steps += more.Steps
+		n.Differences += more.Differences
+		for _, hash := range ofBlobs {
+			blobs[hash] = true
+		}
+		for _, hash := range ofKeys {
+			keys[hash] = true
 		}
 	}
+	n.Blobs, n.Keys = int64(len(blobs)), int64(len(keys))
 	return n, nil
 }
 

@@ -1,11 +1,13 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
 	"sluice/connectors/mapping"
+	"sluice/schemas"
 )
 
 func TestASubjectIsSplitWhereItsExpressionEnds(t *testing.T) {
@@ -85,5 +87,35 @@ func TestASearchSaysWhatItDoesNotLookIn(t *testing.T) {
 	equal(t, "not searched", h.must(200, "GET", "/api/v1/executions?q=gromit", "").json(t, "notSearched"), "1")
 	if got := h.must(200, "GET", "/api/v1/executions?q=gromit&since=90s", "").json(t, "notSearched"); fmt.Sprint(got) != "<nil>" && fmt.Sprint(got) != "" {
 		t.Errorf("of the last 90 s: %v", got)
+	}
+}
+
+// More executions than a record of the control log names are erased all the same.
+func TestAnErasureOfMoreThanARecordHoldsHasAllOfThem(t *testing.T) {
+	h := newHistory(t)
+	const executions = schemas.ErasedPiece + 50
+	if err := h.conn.Exec(t.Context(), fmt.Sprintf(`INSERT INTO runlog_hooks (id, flow, received_at, method, path, content_type, body, topic, source_partition, source_offset, blob, sealed_key)
+		SELECT generateUUIDv7(), 'pets', now64(6), 'POST', '/hook/pets', 'application/json', '{}', 'hooks', 1, number, if(number %% 10000 = 0, 'shared', ''), toString(number) FROM numbers(%d)`, executions)); err != nil {
+		t.Fatal(err)
+	}
+	a := h.must(202, "POST", "/api/v1/erasures", `{"sql": "SELECT id FROM hooks", "flow": "pets"}`)
+	for _, c := range []struct {
+		path []any
+		want string
+	}{{[]any{"total"}, fmt.Sprint(executions)}, {[]any{"found", "hooks"}, fmt.Sprint(executions)}, {[]any{"found", "keys"}, fmt.Sprint(executions)}, {[]any{"found", "blobs"}, "1"}} {
+		equal(t, fmt.Sprint(c.path...), a.json(t, c.path...), c.want)
+	}
+	id := a.json(t, "id").(string)
+	e := h.log.Erasure(id)
+	if e == nil || e.Count() != executions || !h.log.Erased(e.IDs()[0]) || !h.log.Erased(e.IDs()[executions-1]) {
+		t.Fatal("the control log does not have all of them")
+	}
+	h.must(409, "GET", "/api/v1/erasures/"+id+"/certificate", "")
+	if _, err := h.log.Append(t.Context(), schemas.Change{Type: schemas.ErasureFinished, ErasureID: id, Expect: e.Revision, Certificate: &schemas.Certificate{Erasure: id}}); err != nil {
+		t.Fatal(err)
+	}
+	var certificate schemas.Certificate
+	if err := json.Unmarshal(h.must(200, "GET", "/api/v1/erasures/"+id+"/certificate", "").body, &certificate); err != nil || len(certificate.Executions) != executions {
+		t.Errorf("the certificate has %d executions, want %d (%v)", len(certificate.Executions), executions, err)
 	}
 }

@@ -186,16 +186,22 @@ func (c *Console) createFlow(ctx context.Context, in *documentInput) (*flowOutpu
 
 // append writes a change that nothing else may come before.
 func (c *Console) append(ctx context.Context, ch schemas.Change) error {
+	_, err := c.appended(ctx, ch)
+	return err
+}
+
+// appended is append that says the revision of what was changed.
+func (c *Console) appended(ctx context.Context, ch schemas.Change) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	_, err := c.opts.Control.Append(ctx, ch)
+	revision, err := c.opts.Control.Append(ctx, ch)
 	switch {
 	case errors.Is(err, control.ErrConflict):
-		return problem(http.StatusConflict, "read it again and repeat the change", "somebody else changed it at the same time")
+		return 0, problem(http.StatusConflict, "read it again and repeat the change", "somebody else changed it at the same time")
 	case err != nil:
-		return c.kafkaError(err)
+		return 0, c.kafkaError(err)
 	}
-	return nil
+	return revision, nil
 }
 
 // appendTo is append for a flow that exists: a conflict says how it stands now.

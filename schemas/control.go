@@ -36,6 +36,7 @@ const (
 	AlertNotified     = "alert.notified" // Reason: why it could not be sent; empty when it was
 	AlertAcknowledged = "alert.acknowledged"
 	AlertResolved     = "alert.resolved"
+	ErasureNamed      = "erasure.named"    // Erasure: executions of one that is about to be made
 	ErasureCreated    = "erasure.created"  // Erasure
 	ErasureWaiting    = "erasure.waiting"  // Stage: where it is; Reason: what it waits for
 	ErasureFinished   = "erasure.finished" // Certificate
@@ -242,7 +243,7 @@ func (c *Catalog) Apply(offset int64, ch *Change) bool {
 		return c.applyQuery(offset, ch)
 	case AlertSaved, AlertDeleted, AlertOpened, AlertNotified, AlertAcknowledged, AlertResolved:
 		return c.applyAlert(offset, ch)
-	case ErasureCreated, ErasureWaiting, ErasureFinished:
+	case ErasureNamed, ErasureCreated, ErasureWaiting, ErasureFinished:
 		return c.applyErasure(offset, ch)
 	}
 	old := c.flows[ch.Flow]

@@ -12,9 +12,13 @@ import (
 	"time"
 )
 
-// MaxErased is how many executions one erasure takes: it names all of them in
-// one record of the control log.
-const MaxErased = 100_000
+// MaxErased is how many executions one erasure takes, and ErasedPiece how many
+// of them one record of the control log names. Those that do not fit into the
+// record that makes the erasure are named before, piece by piece.
+const (
+	MaxErased   = 1_000_000
+	ErasedPiece = 100_000
+)
 
 // Erasure is a request to erase the data of some executions. What they were
 // selected by is personal data itself, and is not in it.
@@ -26,7 +30,8 @@ type Erasure struct {
 	SelectedBy      string `json:"selectedBy"`
 	SelectionSHA256 string `json:"selectionSha256"`
 	Flow            string `json:"flow,omitempty"`
-	// Executions are the IDs, 16 bytes each, in order.
+	// Executions are the IDs, 16 bytes each, in order. In the change that makes the
+	// erasure they are those that were not named before it.
 	Executions []byte      `json:"executions"`
 	Found      ErasedCount `json:"found"`
 	// Mentions are the documents in the control log that have the subject's value
@@ -49,16 +54,18 @@ type ErasedCount struct {
 // Certificate says what an erasure erased, and what it could not. It is made
 // once, and kept in the control log.
 type Certificate struct {
-	Erasure         string      `json:"erasure"`
-	Note            string      `json:"note,omitempty"`
-	RequestedBy     string      `json:"requestedBy,omitempty"`
-	RequestedAt     time.Time   `json:"requestedAt"`
-	FinishedAt      time.Time   `json:"finishedAt"`
-	SelectedBy      string      `json:"selectedBy" enum:"sql,subject"`
-	SelectionSHA256 string      `json:"selectionSha256" doc:"SHA-256 of the erasure's ID, a line feed, and the statement or EXPR=VALUE"`
-	Flow            string      `json:"flow,omitempty"`
-	Executions      []string    `json:"executions" nullable:"false"`
-	Erased          ErasedCount `json:"erased"`
+	Erasure         string    `json:"erasure"`
+	Note            string    `json:"note,omitempty"`
+	RequestedBy     string    `json:"requestedBy,omitempty"`
+	RequestedAt     time.Time `json:"requestedAt"`
+	FinishedAt      time.Time `json:"finishedAt"`
+	SelectedBy      string    `json:"selectedBy" enum:"sql,subject"`
+	SelectionSHA256 string    `json:"selectionSha256" doc:"SHA-256 of the erasure's ID, a line feed, and the statement or EXPR=VALUE"`
+	Flow            string    `json:"flow,omitempty"`
+	// Executions are null in the control log when they are more than ErasedPiece:
+	// the erasure has them.
+	Executions []string    `json:"executions" nullable:"false"`
+	Erased     ErasedCount `json:"erased"`
 	// Kept is what stays of each execution by intent.
 	Kept    string    `json:"kept"`
 	Remains []Remains `json:"remains" nullable:"false" doc:"What is not erased, where, and until when"`
@@ -119,6 +126,8 @@ type ErasureEntry struct {
 	Certificate *Certificate
 	CreatedAt   time.Time
 	ChangedAt   time.Time
+	// naming: its executions are being named, and it is not made yet.
+	naming bool
 }
 
 // State is running or finished.
@@ -130,19 +139,39 @@ func (e *ErasureEntry) State() string {
 }
 
 // IDs are the executions.
-func (e *ErasureEntry) IDs() []ExecutionID {
-	ids := make([]ExecutionID, 0, len(e.Executions)/len(ExecutionID{}))
-	for b := e.Executions; len(b) >= len(ExecutionID{}); b = b[len(ExecutionID{}):] {
-		ids = append(ids, ExecutionID(b[:len(ExecutionID{})]))
+func (e *ErasureEntry) IDs() []ExecutionID { return e.First(e.Count()) }
+
+// Count is how many executions there are.
+func (e *ErasureEntry) Count() int { return len(e.Executions) / len(ExecutionID{}) }
+
+// First are the first n of the executions, or all of them where they are fewer.
+func (e *ErasureEntry) First(n int) []ExecutionID {
+	ids := make([]ExecutionID, min(n, e.Count()))
+	for i := range ids {
+		ids[i] = ExecutionID(e.Executions[i*len(ExecutionID{}):])
 	}
 	return ids
 }
 
+// Certified is the certificate whole; nil until it is finished.
+func (e *ErasureEntry) Certified() *Certificate {
+	if e.Certificate == nil || e.Certificate.Executions != nil {
+		return e.Certificate
+	}
+	c := *e.Certificate
+	c.Executions = make([]string, 0, e.Count())
+	for _, id := range e.IDs() {
+		c.Executions = append(c.Executions, id.String())
+	}
+	return &c
+}
+
 // Erasures lists all erasures, the newest first.
 func (c *Catalog) Erasures() []*ErasureEntry {
-	return slices.SortedFunc(maps.Values(c.erasures), func(a, b *ErasureEntry) int {
+	all := slices.SortedFunc(maps.Values(c.erasures), func(a, b *ErasureEntry) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
+	return slices.DeleteFunc(all, func(e *ErasureEntry) bool { return e.naming })
 }
 
 func (c *Catalog) applyErasure(offset int64, ch *Change) bool {
@@ -152,13 +181,16 @@ func (c *Catalog) applyErasure(offset int64, ch *Change) bool {
 	}
 	var e ErasureEntry
 	switch {
-	case ch.Type == ErasureCreated:
-		if ch.Erasure == nil || old != nil {
+	case ch.Type == ErasureNamed || ch.Type == ErasureCreated:
+		if ch.Erasure == nil || old != nil && !old.naming {
 			return false
 		}
-		e = ErasureEntry{Erasure: *ch.Erasure, CreatedAt: ch.At}
+		e = ErasureEntry{Erasure: *ch.Erasure, CreatedAt: ch.At, naming: ch.Type == ErasureNamed}
 		e.ID = ch.ErasureID
-	case old == nil || old.Certificate != nil:
+		if old != nil {
+			e.Executions = slices.Concat(old.Executions, e.Executions)
+		}
+	case old == nil || old.naming || old.Certificate != nil:
 		return false // finished is finished
 	case ch.Type == ErasureWaiting:
 		e = *old

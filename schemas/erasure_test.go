@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -46,5 +47,37 @@ func TestACertificatesHashIsThatOfItsSortedFields(t *testing.T) {
 	c.Note = "a > b"
 	if err := c.Sign(); err != nil || c.SHA256 == first {
 		t.Error("another note, the same hash")
+	}
+}
+
+// What is more than a record holds is named before: in pieces, and nobody sees
+// an erasure of some of it.
+func TestAnErasureIsMadeWhenAllItsExecutionsAreNamed(t *testing.T) {
+	var c Catalog
+	at := time.Now().UTC()
+	ids := []ExecutionID{NewExecutionID(at, 0), NewExecutionID(at, 1), NewExecutionID(at, 2)}
+	named := func(n int) *Erasure { return &Erasure{Executions: ids[n][:]} }
+	if !c.Apply(0, &Change{Type: ErasureNamed, At: at, ErasureID: "e", Erasure: named(0)}) ||
+		!c.Apply(1, &Change{Type: ErasureNamed, At: at, ErasureID: "e", Expect: 1, Erasure: named(1)}) {
+		t.Fatal("its executions cannot be named")
+	}
+	if len(c.Erasures()) != 0 || c.Apply(2, &Change{Type: ErasureWaiting, At: at, ErasureID: "e", Expect: 2}) {
+		t.Error("it is there before it is made")
+	}
+	if !c.Apply(3, &Change{Type: ErasureCreated, At: at, ErasureID: "e", Expect: 2, Erasure: named(2)}) {
+		t.Fatal("it cannot be made")
+	}
+	if c.Apply(4, &Change{Type: ErasureNamed, At: at, ErasureID: "e", Expect: 4, Erasure: named(0)}) {
+		t.Error("more is named after it was made")
+	}
+	e := c.Erasures()[0]
+	if e.Count() != 3 || !slices.Equal(e.IDs(), ids) || !slices.Equal(e.First(2), ids[:2]) {
+		t.Errorf("its executions: %v, want %v", e.IDs(), ids)
+	}
+	if !c.Apply(5, &Change{Type: ErasureFinished, At: at, ErasureID: "e", Expect: 4, Certificate: &Certificate{Erasure: "e"}}) {
+		t.Fatal("it cannot be finished")
+	}
+	if got := c.Erasures()[0].Certified().Executions; len(got) != 3 || got[2] != ids[2].String() {
+		t.Errorf("the certificate has %v", got)
 	}
 }

@@ -32,6 +32,9 @@ func (w *work) finish(ctx context.Context) error {
 	if err := c.Sign(); err != nil {
 		return err
 	}
+	if len(c.Executions) > schemas.ErasedPiece {
+		c.Executions = nil // the record would be too large, and the erasure has them
+	}
 	latest := w.opts.Control.Erasure(w.entry.ID)
 	_, err = w.opts.Control.Append(ctx, schemas.Change{Type: schemas.ErasureFinished, ErasureID: w.entry.ID, Expect: latest.Revision, Certificate: c})
 	return err

@@ -124,7 +124,7 @@ func (e *Eraser) erase(ctx context.Context, entry *schemas.ErasureEntry) error {
 			return fmt.Errorf("erasing, stage %s: %w", stage, err)
 		}
 	}
-	e.log.Info("erased", "erasure", entry.ID, "executions", len(entry.IDs()))
+	e.log.Info("erased", "erasure", entry.ID, "executions", entry.Count())
 	return nil
 }
 
