@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,6 +30,7 @@ type Edge interface {
 // Rejected is a request that a flow did not take, without secrets.
 type Rejected struct {
 	ID      string            `json:"id" doc:"The request's ID, which its sender was told"`
+	Flow    string            `json:"flow"`
 	Time    time.Time         `json:"time"`
 	Method  string            `json:"method"`
 	Path    string            `json:"path"`
@@ -65,6 +67,18 @@ type rejectedList struct {
 	}
 }
 
+type allRejectedInput struct {
+	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"200"`
+	Cursor string `query:"cursor" doc:"The next of the page before"`
+}
+
+type allRejectedList struct {
+	Body struct {
+		Items []Rejected `json:"items" nullable:"false"`
+		Next  string     `json:"next" doc:"The cursor of the next page, empty on the last one"`
+	}
+}
+
 type rejectedInput struct {
 	ID      string `path:"id" doc:"The flow's ID"`
 	Request string `path:"request" doc:"The rejected request's ID"`
@@ -72,6 +86,7 @@ type rejectedInput struct {
 
 func (c *Console) registerRejected(api huma.API) {
 	huma.Register(api, op("list-rejected", http.MethodGet, "/flows/{id}/rejected", "List the last requests that a flow rejected within the day, newest first, with the cause and without secrets", "flows", 404, 503), c.listRejected)
+	huma.Register(api, op("list-all-rejected", http.MethodGet, "/rejected", "List the requests that any flow rejected within the day, newest first, with the cause and without secrets", "flows", 400, 503), c.listAllRejected)
 	huma.Register(api, op("get-rejected", http.MethodGet, "/flows/{id}/rejected/{request}", "Show a rejected request with its body, without secrets, and what would become of it now", "flows", 404, 503), c.getRejected)
 	accept := op("accept-rejected", http.MethodPost, "/flows/{id}/rejected/{request}/accept", "Make a hook of a rejected request, once the cause is mended", "flows", 404, 409, 503)
 	accept.DefaultStatus = http.StatusAccepted
@@ -115,12 +130,52 @@ func (c *Console) listRejected(ctx context.Context, in *flowInput) (*rejectedLis
 	return out, nil
 }
 
+// listAllRejected is listRejected for all flows there are. A cursor is the time
+// and the ID of the last one that was listed.
+func (c *Console) listAllRejected(ctx context.Context, in *allRejectedInput) (*allRejectedList, error) {
+	before, id := time.Now().Add(time.Hour), "" // an edge's clock may be ahead
+	if in.Cursor != "" {
+		at, last, ok := strings.Cut(in.Cursor, "_")
+		nanoseconds, err := strconv.ParseInt(at, 10, 64)
+		if !ok || err != nil {
+			return nil, problem(http.StatusBadRequest, "use the `next` of the page before", "the cursor is none of this list")
+		}
+		before, id = time.Unix(0, nanoseconds), last
+	}
+	ctx, cancel := context.WithTimeout(ctx, capturesTimeout)
+	defer cancel()
+	if c.opts.Edge != nil {
+		c.opts.Edge.Settle(ctx)
+	}
+	reader, partitions, err := c.allCaptures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	captures, became, err := reader.Recent(ctx, partitions, before, id, in.Limit+1, func(flow string) bool {
+		f := c.opts.Control.Flow(flow)
+		return f != nil && !f.Deleted
+	})
+	if err != nil {
+		return nil, c.kafkaError(err)
+	}
+	out := &allRejectedList{}
+	out.Body.Items = []Rejected{}
+	for _, r := range captures[:min(len(captures), in.Limit)] {
+		out.Body.Items = append(out.Body.Items, rejectedView(r, became[r.ID]))
+	}
+	if len(captures) > in.Limit {
+		last := captures[in.Limit-1]
+		out.Body.Next = strconv.FormatInt(last.At.UnixNano(), 10) + "_" + last.ID
+	}
+	return out, nil
+}
+
 func rejectedView(r *schemas.Capture, became string) Rejected {
 	if r.Shown == nil {
 		r.Shown = map[string]string{}
 	}
 	return Rejected{
-		ID: r.ID, Time: r.At, Method: r.Method, Path: r.Path, Status: r.Status, Reason: r.Reason, Cause: r.Detail,
+		ID: r.ID, Flow: r.Flow, Time: r.At, Method: r.Method, Path: r.Path, Status: r.Status, Reason: r.Reason, Cause: r.Detail,
 		Headers: r.Shown, Bytes: r.Size, Kept: r.Whole, Execution: became,
 	}
 }

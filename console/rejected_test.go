@@ -1,7 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +91,65 @@ func TestRejectedRequestsAreListedAndAccepted(t *testing.T) {
 	equal(t, "why not", refused.json(t, "detail"), "the cause is not mended: bad")
 	s.must(404, "POST", "/api/v1/flows/none/rejected/good/accept", "")
 	s.must(404, "GET", "/api/v1/flows/none/rejected", "")
+}
+
+// Of all flows the rejected requests are one list, page by page, however many
+// flows and partitions there are.
+func TestRejectedRequestsOfAllFlowsAreOneList(t *testing.T) {
+	seal, err := schemas.NewSeal("a key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := schemas.NewTokens("a key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, func(o *Options) { o.Tokens, o.Seal, o.Edge = tokens, seal, edge{} })
+	equal(t, "of none", strings.TrimSpace(string(s.must(200, "GET", "/api/v1/rejected", "").body)), `{"items":[],"next":""}`)
+	client, at := s.client(), time.Now()
+	var want []string
+	write := func(c schemas.Capture) {
+		record, err := c.Record(seal, schemas.PartitionOf(c.Flow, partitions))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Topic = schemas.DefaultTopics.Captures()
+		if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const flows, each = 30, 3
+	for n := range flows {
+		s.must(201, "POST", "/api/v1/flows", fmt.Sprintf(`{"kind":"Flow","id":"f%d","trigger":{"uses":"webhook/receive"},"steps":[]}`, n))
+	}
+	for n := range flows * each {
+		c := schemas.Capture{Kind: schemas.CaptureRejected, ID: fmt.Sprint("r", n), Flow: fmt.Sprint("f", n%flows), At: at.Add(time.Duration(n/2) * time.Second), Status: 401} // two at a time
+		write(c)
+		want = append(want, c.ID)
+	}
+	write(schemas.Capture{Kind: schemas.CaptureRejected, ID: "nobody's", Flow: "none", At: at})
+	write(schemas.Capture{Kind: schemas.CaptureAccepted, ID: "r0", Flow: "f0", At: at, Execution: "x"})
+	var have []string
+	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
+		page := s.must(200, "GET", "/api/v1/rejected?limit=7&cursor="+cursor, "")
+		cursor, _ = page.json(t, "next").(string)
+		items, _ := page.json(t, "items").([]any)
+		for i := range items {
+			have = append(have, page.json(t, "items", i, "id").(string))
+			if page.json(t, "items", i, "id") == "r0" {
+				equal(t, "what r0 became", page.json(t, "items", i, "execution"), "x")
+				equal(t, "the flow of r0", page.json(t, "items", i, "flow"), "f0")
+			}
+		}
+	}
+	slices.SortFunc(want, func(a, b string) int {
+		var x, y int
+		_, _ = fmt.Sscanf(a, "r%d", &x)
+		_, _ = fmt.Sscanf(b, "r%d", &y)
+		return cmp.Or(y/2-x/2, strings.Compare(b, a))
+	})
+	if !slices.Equal(have, want) {
+		t.Errorf("have %v\nwant %v", have, want)
+	}
+	s.must(400, "GET", "/api/v1/rejected?cursor=x", "")
 }

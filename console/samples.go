@@ -80,6 +80,15 @@ func (c *Console) registerSamples(api huma.API) {
 
 // captures reads the topic captures; a problem when this console cannot.
 func (c *Console) captures(ctx context.Context, flow string) (*schemas.CaptureReader, int32, error) {
+	reader, n, err := c.allCaptures(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return reader, schemas.PartitionOf(flow, n), nil
+}
+
+// allCaptures is captures with the number of partitions.
+func (c *Console) allCaptures(ctx context.Context) (*schemas.CaptureReader, int32, error) {
 	if c.opts.Tokens == nil || c.opts.Seal == nil {
 		return nil, 0, problem(http.StatusServiceUnavailable, "set SLUICE_SECRET_KEY", "this console has no key for what the edge keeps")
 	}
@@ -90,7 +99,7 @@ func (c *Console) captures(ctx context.Context, flow string) (*schemas.CaptureRe
 	if err != nil {
 		return nil, 0, c.kafkaError(err)
 	}
-	return &schemas.CaptureReader{Client: c.producer, Topic: c.opts.Topics.Captures(), Seal: c.opts.Seal}, schemas.PartitionOf(flow, n), nil
+	return &schemas.CaptureReader{Client: c.producer, Topic: c.opts.Topics.Captures(), Seal: c.opts.Seal}, n, nil
 }
 
 // capturesTimeout bounds the reading of the topic captures.

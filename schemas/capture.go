@@ -1,12 +1,14 @@
 package schemas
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -137,44 +139,86 @@ func (c *CaptureReader) Sample(ctx context.Context, ticket SampleTicket, partiti
 // has: at most so many, and no further back than so many records of the
 // partition, which it shares with other flows.
 func (c *CaptureReader) Flow(ctx context.Context, flow string, partition int32, most int, kinds ...string) ([]*Capture, error) {
+	list := []*Capture{}
+	err := c.back(ctx, partition, func(r *kgo.Record) bool {
+		kind, _ := capturedAs(r)
+		if slices.Contains(kinds, kind) && string(r.Key) == flow {
+			if capture, err := ParseCapture(c.Seal, r); err == nil {
+				list = append(list, capture)
+			}
+		}
+		return len(list) < most
+	})
+	return list, err
+}
+
+// Recent lists rejected requests of all flows that want says, the newest first:
+// at most so many, of those that are older than before and, where it is the
+// same time, have an ID before id. Became is what any of them became, by ID.
+func (c *CaptureReader) Recent(ctx context.Context, partitions int32, before time.Time, id string, most int, want func(flow string) bool) (list []*Capture, became map[string]string, err error) {
+	became = map[string]string{}
+	for partition := range partitions {
+		here := 0
+		err := c.back(ctx, partition, func(r *kgo.Record) bool {
+			kind, request := capturedAs(r)
+			if kind != CaptureRejected && kind != CaptureAccepted || !want(string(r.Key)) {
+				return true
+			}
+			capture, err := ParseCapture(c.Seal, r)
+			switch {
+			case err != nil:
+			case kind == CaptureAccepted:
+				became[request] = capture.Execution
+			case capture.At.Before(before) || capture.At.Equal(before) && capture.ID < id:
+				capture.Body = nil // of no use in a list
+				list = append(list, capture)
+				here++
+			}
+			return here < most
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b *Capture) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
+	return list[:min(len(list), most)], became, nil
+}
+
+// back hands over the records of a partition from its end, until each says no:
+// no further back than so many records.
+func (c *CaptureReader) back(ctx context.Context, partition int32, each func(*kgo.Record) bool) error {
 	const chunk, furthest = 2000, 40_000
 	end, err := PartitionEnd(ctx, c.Client, c.Topic, partition)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	starts, err := kadm.NewClient(c.Client).ListStartOffsets(ctx, c.Topic)
 	if err != nil {
-		return nil, fmt.Errorf("finding the beginning of %s/%d: %w", c.Topic, partition, err)
+		return fmt.Errorf("finding the beginning of %s/%d: %w", c.Topic, partition, err)
 	}
 	start, ok := starts.Lookup(c.Topic, partition)
 	if !ok || start.Err != nil {
-		return nil, fmt.Errorf("finding the beginning of %s/%d: %w", c.Topic, partition, start.Err)
+		return fmt.Errorf("finding the beginning of %s/%d: %w", c.Topic, partition, start.Err)
 	}
 	first := max(start.Offset, end-furthest)
-	var list []*Capture
-	for to := end; to > first && len(list) < most; {
+	for to := end; to > first; {
 		from := max(first, to-chunk)
-		var some []*Capture
+		var some []*kgo.Record
 		err := ReadPartition(ctx, c.Client, c.Topic, partition, from, to, func(r *kgo.Record) bool {
-			kind, _ := capturedAs(r)
-			for _, k := range kinds {
-				if k == kind && string(r.Key) == flow {
-					if capture, err := ParseCapture(c.Seal, r); err == nil {
-						some = append(some, capture)
-					}
-				}
-			}
+			some = append(some, r)
 			return true
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for i := len(some) - 1; i >= 0 && len(list) < most; i-- {
-			list = append(list, some[i])
+		for i := len(some) - 1; i >= 0; i-- {
+			if !each(some[i]) {
+				return nil
+			}
 		}
 		to = from
 	}
-	return list, nil
+	return nil
 }
 
 // SampleLife is how long a sample's URL is good for.

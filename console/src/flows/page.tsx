@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { ArrowRight, Ban, MoreHorizontal, Pencil, ShieldAlert, Trash2, Workflow } from 'lucide-react'
 import { useState } from 'react'
@@ -314,8 +314,8 @@ function Address({ flow, document }: { flow: Flow; document?: FlowDocument }) {
 /** That requests were turned away, where some were: their senders see nothing of why. */
 function Refused({ flow }: { flow: Flow }) {
   const hooks = flow.version > 0 && flow.trigger === 'webhook/receive'
-  const rejected = useQuery({ ...rejectedQuery([flow.id]), enabled: hooks, refetchInterval: 15_000 })
-  const open = rejected.data?.filter(r => !r.execution) ?? []
+  const rejected = useInfiniteQuery({ ...rejectedQuery(flow.id), enabled: hooks, refetchInterval: 15_000 })
+  const open = rejected.data?.pages.flatMap(p => p.items).filter(r => !r.execution) ?? []
   if (open.length === 0) return null
   return (
     <Link

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useRouterState } from '@tanstack/react-router'
 import { Check, CheckCircle2, RefreshCw, ShieldAlert, ShieldCheck } from 'lucide-react'
 import { useMemo, useRef, useState } from 'react'
@@ -15,7 +15,7 @@ import { Card, Empty, Loading, Page, Problem } from '../ui/page.tsx'
 import { Badge } from '../ui/status.tsx'
 import { ago, bytes, fullTime } from '../ui/time.ts'
 import { tell } from '../ui/toast.tsx'
-import { accept, flowsAtOnce, type RejectedDetail, reasonInWords, rejectedDetailQuery, rejectedQuery, verifyCommand } from './queries.ts'
+import { accept, type RejectedDetail, reasonInWords, rejectedDetailQuery, rejectedQuery, verifyCommand } from './queries.ts'
 
 /** Requests that flows turned away: why, what they were, and a second chance. */
 export function RejectedPage() {
@@ -25,8 +25,8 @@ export function RejectedPage() {
   const navigate = useNavigate()
   const flows = useFlows()
   const names = new Map((flows.data ?? []).map(f => [f.id, f.name || f.id]))
-  const list = useQuery(rejectedQuery(flow ? [flow] : (flows.data ?? []).slice(0, flowsAtOnce).map(f => f.id)))
-  const items = list.data ?? []
+  const list = useInfiniteQuery(rejectedQuery(flow))
+  const items = useMemo(() => (list.data?.pages ?? []).flatMap(p => p.items), [list.data])
   const at = items.findIndex(r => r.id === asked.get('id'))
   const chosen = at < 0 ? items[0] : items[at]
   const go = (change: Record<string, string>) => {
@@ -41,18 +41,11 @@ export function RejectedPage() {
       title="Rejected requests"
       about="What flows turned away within the last day, without secrets. Once the cause is mended, a request can be accepted after all."
       wide
-      actions={
-        <FlowFilter
-          flow={flow}
-          flows={flows.data ?? []}
-          all={(flows.data?.length ?? 0) > flowsAtOnce ? `The first ${flowsAtOnce} flows` : 'All flows'}
-          onChange={flow => go({ flow, id: '' })}
-        />
-      }
+      actions={<FlowFilter flow={flow} flows={flows.data ?? []} onChange={flow => go({ flow, id: '' })} />}
     >
       {flows.isError || list.isError ? (
         <Problem error={flows.error ?? list.error} retry={() => void (flows.refetch(), list.refetch())} />
-      ) : flows.isPending || (list.isPending && flows.data.length > 0) ? (
+      ) : flows.isPending || list.isPending ? (
         <Loading lines={6} />
       ) : !chosen ? (
         <Empty
@@ -103,6 +96,13 @@ export function RejectedPage() {
                 </li>
               ))}
             </ul>
+            {list.hasNextPage && (
+              <div className="border-line border-t p-2 text-center">
+                <Button small look="quiet" busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+                  Older ones
+                </Button>
+              </div>
+            )}
           </Card>
           <Detail key={chosen.id} flow={chosen.flow} id={chosen.id} />
         </div>

@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { exact } from '../api/client.ts'
 import { quoted } from '../executions/curl.ts'
 
@@ -15,7 +15,6 @@ export interface Rejected {
   bytes: number
   kept: boolean
   execution?: string
-  /** Of which flow; added here. */
   flow: string
 }
 
@@ -29,32 +28,23 @@ export interface RejectedDetail extends Rejected {
 
 const at = (flow: string) => `/flows/${encodeURIComponent(flow)}/rejected`
 
-/** Of how many flows at most requests are listed together. */
-export const flowsAtOnce = 25
-
-/** The last rejected requests of flows, the newest first. */
-export const rejectedQuery = (flows: string[]) =>
-  queryOptions({
-    queryKey: ['rejected', ...flows],
-    queryFn: async ({ signal }) => {
-      const lists = await Promise.all(
-        flows.map(async flow =>
-          (await exact<{ items: Omit<Rejected, 'flow'>[] }>('GET', at(flow), { signal })).data.items.map(r => ({ ...r, flow })),
-        ),
-      )
-      return lists.flat().sort((a, b) => (a.time < b.time ? 1 : -1))
+/** The last rejected requests of a flow, or of all flows, the newest first; of all flows page by page. */
+export const rejectedQuery = (flow: string) =>
+  infiniteQueryOptions({
+    queryKey: ['rejected', flow],
+    initialPageParam: '',
+    queryFn: async ({ signal, pageParam }) => {
+      const path = flow ? at(flow) : `/rejected${pageParam && `?cursor=${encodeURIComponent(pageParam)}`}`
+      return (await exact<{ items: Rejected[]; next?: string }>('GET', path, { signal })).data
     },
-    enabled: flows.length > 0,
+    getNextPageParam: page => page.next || undefined,
     refetchInterval: 5_000,
   })
 
 export const rejectedDetailQuery = (flow: string, id: string) =>
   queryOptions({
     queryKey: ['rejected-one', flow, id],
-    queryFn: async ({ signal }) => ({
-      ...(await exact<RejectedDetail>('GET', `${at(flow)}/${encodeURIComponent(id)}`, { signal })).data,
-      flow,
-    }),
+    queryFn: async ({ signal }) => (await exact<RejectedDetail>('GET', `${at(flow)}/${encodeURIComponent(id)}`, { signal })).data,
   })
 
 export const accept = async (r: Rejected) => (await exact<{ id: string }>('POST', `${at(r.flow)}/${encodeURIComponent(r.id)}/accept`)).data
