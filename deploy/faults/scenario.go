@@ -90,8 +90,12 @@ var menu = []func(r *rand.Rand, l length) fault{
 	},
 	func(r *rand.Rand, _ length) fault { return killing("log", between(r, 0, 2000), false) },
 	func(r *rand.Rand, l length) fault { return freezing(pick(r, "run0", "run1"), l.pause(r), true) },
-	func(r *rand.Rand, _ length) fault {
-		return freezing(pick(r, "edge0", "edge1"), between(r, 2000, 6000), false)
+	func(r *rand.Rand, l length) fault {
+		who, frozen := pick(r, "edge0", "edge1"), between(r, 2000, 6000)
+		if l == long {
+			frozen = l.pause(r)
+		}
+		return freezing(who, frozen, false)
 	},
 	func(r *rand.Rand, l length) fault { return freezing("log", l.pause(r), false) },
 	func(r *rand.Rand, _ length) fault {
