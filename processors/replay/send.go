@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +23,11 @@ const (
 	// burst is how much of a rate is sent at once: a transaction costs the broker
 	// more than its records, and the lane spreads them.
 	burst = 250 * time.Millisecond
+	// ahead is of how much time, by what ended lately, hooks are sent before they
+	// are run; leastAhead is the fewest. The lane decides how many it begins, and
+	// what is sent cannot be paused.
+	ahead      = 1500 * time.Millisecond
+	leastAhead = 100
 )
 
 // send sends what is left of a replay's list into the topic replays, at its
@@ -51,7 +55,7 @@ func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Chan
 	if err != nil {
 		return none, err
 	}
-	s := &sending{d: d, r: r, client: client, sent: sent, pace: newPace(cmp.Or(r.Rate, schemas.UsualReplayRate), time.Now())}
+	s := &sending{d: d, r: r, client: client, sent: sent, pace: newPace(r.Rate, time.Now()), ahead: leastAhead}
 	for from := int64(0); from < r.Total; from += page {
 		items, err := d.items(ctx, r, from)
 		if err != nil {
@@ -129,6 +133,8 @@ type sending struct {
 	pace    pace
 	looked  time.Time     // when the run log was last asked
 	every   time.Duration // after how long it is asked again
+	ahead   int64         // how many may be sent and not ended
+	past    []progress    // what look found lately, the oldest first
 	ended   int64
 	missing int64
 }
@@ -136,16 +142,16 @@ type sending struct {
 // page sends hooks. A change with a type says that the replay was given up.
 func (s *sending) page(ctx context.Context, hooks []*schemas.Hook) (schemas.Change, error) {
 	for len(hooks) > 0 {
-		for int64(len(s.sent))-s.ended >= int64(s.d.opts.Window) || time.Since(s.looked) >= s.every {
+		for int64(len(s.sent))-s.ended >= s.ahead || time.Since(s.looked) >= s.every {
 			abort, open, err := s.look(ctx)
 			if abort.Type != "" || err != nil {
 				return abort, err
 			}
-			if open >= int64(s.d.opts.Window) && !schemas.Pause(ctx, s.every) {
+			if open >= s.ahead && !schemas.Pause(ctx, s.every) {
 				return schemas.Change{}, ctx.Err()
 			}
 		}
-		n, wait := s.pace.next(min(chunk, len(hooks), s.d.opts.Window-int(int64(len(s.sent))-s.ended)), time.Now())
+		n, wait := s.pace.next(min(chunk, len(hooks), int(s.ahead+s.ended)-len(s.sent)), time.Now())
 		if wait > 0 && !schemas.Pause(ctx, wait) {
 			return schemas.Change{}, ctx.Err()
 		}
@@ -243,10 +249,33 @@ func (s *sending) look(ctx context.Context) (abort schemas.Change, open int64, e
 			s.ended += n
 		}
 	}
+	s.keepAhead()
 	if failed := counts["failed"]; s.r.MaxFailures > 0 && failed > s.r.MaxFailures {
 		return schemas.Change{Type: schemas.ReplayAborted, Reason: fmt.Sprintf("%d executions failed, more than %d", failed, s.r.MaxFailures)}, 0, nil
 	}
 	return abort, int64(len(s.sent)) - s.ended, nil
+}
+
+// progress is how many had ended when.
+type progress struct {
+	at    time.Time
+	ended int64
+}
+
+// keepAhead sets how far is sent ahead.
+func (s *sending) keepAhead() {
+	s.past = append(s.past, progress{s.looked, s.ended})
+	span := max(ahead, 3*s.every)
+	for len(s.past) > 2 && s.looked.Sub(s.past[1].at) >= span {
+		s.past = s.past[1:]
+	}
+	first := s.past[0]
+	d := s.looked.Sub(first.at)
+	if d <= 0 {
+		return
+	}
+	lately := float64(s.ended-first.ended) / d.Seconds() * span.Seconds()
+	s.ahead = min(max(int64(lately), leastAhead), int64(s.d.opts.Window))
 }
 
 // pace spreads hooks over time.

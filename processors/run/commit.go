@@ -38,6 +38,7 @@ type flight struct {
 	dead, marks []*kgo.Record
 	began       time.Time
 	written     int
+	offsets     map[int32]int64
 	done        chan struct{}
 	err         error // read after done
 }
@@ -75,10 +76,7 @@ func (s *session) commit(ctx context.Context, now time.Time) error {
 		return err
 	}
 	keys := s.opts.Keys
-	offsets := make(map[int32]int64, len(s.partitions))
-	for n, p := range s.partitions {
-		offsets[n] = p.position
-	}
+	offsets := s.moves()
 	// The membership of now: should this runner lose its partitions and join
 	// again, what it wrote for the old ones must be refused.
 	member, generation := s.client.GroupMetadata()
@@ -99,7 +97,27 @@ func (s *session) commit(ctx context.Context, now time.Time) error {
 		s.results.land()
 		close(f.done)
 	})
+	f.offsets = offsets
 	return nil
+}
+
+// moves are the positions that the group does not have yet; at least one, see
+// transact. All of them at every commit would be most of what a small
+// transaction writes.
+func (s *session) moves() map[int32]int64 {
+	moved := map[int32]int64{}
+	for n, p := range s.partitions {
+		if p.position != p.committed {
+			moved[n] = p.position
+		}
+	}
+	if len(moved) == 0 {
+		for n, p := range s.partitions {
+			moved[n] = p.position
+			break
+		}
+	}
+	return moved
 }
 
 // unwritten reports whether there is something to write, and a right to.
@@ -185,6 +203,11 @@ func (s *session) land() error {
 		return nil
 	}
 	s.metrics.committed(f.written, time.Since(f.began))
+	for n, at := range f.offsets {
+		if p := s.partitions[n]; p != nil {
+			p.committed = at
+		}
+	}
 	for _, p := range f.list {
 		e := p.e
 		e.landing, e.aboard = false, false

@@ -52,11 +52,11 @@ type gathering struct {
 	pace, hurry time.Duration
 }
 
-// gathering: a replay is in no hurry, and each transaction takes of the broker
-// what live hooks want.
+// gathering: a replay is in no hurry, and each transaction takes of the broker,
+// and of those who read what it wrote, what live hooks want.
 func (o *Options) gathering() gathering {
 	if o.Replays {
-		return gathering{small: 1, pace: 100 * time.Millisecond, hurry: 50 * time.Millisecond}
+		return gathering{small: 1, pace: 250 * time.Millisecond, hurry: 50 * time.Millisecond}
 	}
 	return gathering{small, pace, hurry}
 }
@@ -111,6 +111,15 @@ func (s *session) replayStopped(e *execution) bool {
 	})
 	s.rest(e)
 	return true
+}
+
+// room is how many records the loop may poll: in the lane of replays, no more
+// than executions may begin.
+func (s *session) room(now time.Time) int {
+	if s.share == nil {
+		return maxPoll
+	}
+	return s.share.room(now, maxPoll)
 }
 
 // beginsReplay takes note that an execution of a replay begins.

@@ -65,7 +65,7 @@ func (s *session) takeOver(ctx context.Context, number int32) (*partition, error
 		s.hooksID = topics[s.opts.topic()].ID
 		s.partitionCount = int32(len(topics[s.opts.topic()].Partitions))
 	}
-	p := &partition{number: number, executions: map[schemas.ExecutionID]*execution{}, lanes: lanes{}}
+	p := &partition{number: number, committed: -1, executions: map[schemas.ExecutionID]*execution{}, lanes: lanes{}}
 	var err error
 	// The offset first: it waits until the last owner's transaction is decided.
 	if p.position, err = s.committedOffset(ctx, number); err != nil {

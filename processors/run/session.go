@@ -19,6 +19,13 @@ import (
 // clockLook is how long the loop sleeps at most while something has a time.
 const clockLook = 5 * time.Second
 
+// over is a context that has ended.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // maxPoll is how many records one cycle takes. More wait in the client.
 const maxPoll = 500
 
@@ -87,6 +94,7 @@ type planKey struct {
 type partition struct {
 	number     int32
 	position   int64 // of the next hook to be polled
+	committed  int64 // position as this session last committed it; -1: it has not
 	executions map[schemas.ExecutionID]*execution
 	rests      rests // open as well
 	deliveries *deliveries
@@ -111,6 +119,8 @@ func newSession(opts Options, m *metrics) (*session, error) {
 	}
 	if opts.Replays {
 		s.share = newShare(opts.Live)
+	} else {
+		opts.Live.watch(time.Now())
 	}
 	s.jobCtx, s.stop = context.WithCancel(context.Background())
 	// What cannot be flushed is the stand-in that otel has until it is set up.
@@ -211,7 +221,8 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	defer s.results.arm(nil)
 	s.mu.Lock()
 	until, hasTimer := s.nextTimer()
-	if at, held := s.share.opens(); held && (!hasTimer || at.Before(until)) {
+	room := s.room(time.Now())
+	if at, closed := s.share.opens(room == 0); closed && (!hasTimer || at.Before(until)) {
 		until, hasTimer = at, true
 	}
 	if s.flight == nil && s.unwritten() {
@@ -229,13 +240,21 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 		pollCtx, cancelUntil = context.WithDeadline(pollCtx, until)
 		defer cancelUntil()
 	}
+	if room == 0 {
+		// What may not begin is better off in the topic: taken, it would be written
+		// down as waiting, and then again.
+		if wait {
+			<-pollCtx.Done()
+		}
+		return s.client.PollRecords(over, maxPoll) // none, and blocks rebalances like any other
+	}
 	if !wait {
 		// Not a context that has ended: that would return nothing, and records
 		// would starve while there are results.
 		//lint:ignore SA1012 with nil, franz-go returns what is buffered, at once
-		return s.client.PollRecords(nil, maxPoll)
+		return s.client.PollRecords(nil, room)
 	}
-	return s.client.PollRecords(pollCtx, maxPoll)
+	return s.client.PollRecords(pollCtx, room)
 }
 
 // cycle does what there is to do, and commits it.

@@ -49,7 +49,8 @@ func (s *session) take(ctx context.Context, given *polled) error {
 		return nil
 	}
 	if !s.opts.Replays {
-		s.opts.Live.taken(time.Since(hook.Time))
+		now := time.Now()
+		s.opts.Live.taken(now.Sub(hook.Time), now)
 	}
 	entry := s.opts.Catalog.Flow(hook.Flow)
 	if entry == nil || entry.Latest() == nil {
