@@ -75,7 +75,7 @@ func dev(ctx context.Context, c *config, withDemo bool) error {
 	defer history.Close()
 	c.ClickHouseURL = history.URL()
 
-	as := served{roles: []string{"ingest", "run", "replay", "runlog", "console"}, replication: development, dev: true}
+	as := served{roles: []string{"ingest", "run", "replay", "runlog", "console"}, replication: development, dev: true, backgroundURL: history.BackgroundURL()}
 	as.ready = func(ctx context.Context, p *process) error {
 		fmt.Printf("\nSluice is ready.\n  hooks       %s/hook/FLOW_ID\n  API         http://%s\n  Kafka       %s\n  ClickHouse  %s\n",
 			p.publicURL(), c.ConsoleAddr, strings.Join(c.KafkaBrokers, ","), c.ClickHouseURL)

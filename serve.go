@@ -92,6 +92,8 @@ type served struct {
 	roles       []string
 	replication schemas.Replication
 	dev         bool
+	// backgroundURL is ClickHouse's for what may be late; empty: as any other's.
+	backgroundURL string
 	// ready is called once every role works; nil: nobody waits.
 	ready func(ctx context.Context, p *process) error
 }
@@ -116,6 +118,7 @@ type process struct {
 	blobs      blobs.Store
 	history    driver.Conn
 	reader     driver.Conn // what people ask runs on it; nil without the role console
+	background driver.Conn // history for what nobody waits for
 	edge       *ingest.Edge
 	instance   string
 	seal       *schemas.Seal
@@ -239,6 +242,9 @@ func (p *process) connect(ctx context.Context) error {
 		if p.history, err = clickhouse.Open(c.ClickHouseURL); err != nil {
 			return err
 		}
+		if p.background, err = clickhouse.Open(cmp.Or(p.backgroundURL, c.ClickHouseURL)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -286,8 +292,10 @@ func (p *process) close() {
 	for _, l := range p.listeners {
 		l.Close() // those that a role took over are closed already
 	}
-	if p.history != nil {
-		p.history.Close()
+	for _, conn := range []driver.Conn{p.history, p.background} {
+		if conn != nil {
+			conn.Close()
+		}
 	}
 }
 
@@ -324,7 +332,7 @@ func (p *process) stages() ([]stage, error) {
 	}
 	if p.has("runlog") {
 		stages = append(stages, stage{name: "erase", run: erase.New(erase.Options{
-			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, Keys: p.keys, ClickHouse: p.history, Blobs: p.blobs, Logger: p.log,
+			Kafka: p.kafka, Topics: c.topics(), Instance: p.instance, Control: p.control, Keys: p.keys, ClickHouse: p.background, Blobs: p.blobs, Logger: p.log,
 		}).Run})
 		stages = append(stages, stage{name: "runlog", run: p.writeHistory})
 	}
@@ -426,7 +434,7 @@ func (p *process) replays() ([]stage, error) {
 	lane.Replays = true
 	lane.Registry = prometheus.WrapRegistererWith(prometheus.Labels{"lane": "replays"}, p.registry)
 	driver := replay.New(replay.Options{
-		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.history, SQL: sql,
+		Kafka: p.kafka, Topics: p.config.topics(), Instance: p.instance, Control: p.control, ClickHouse: p.background, SQL: sql,
 		Components: p.components, Keys: p.keys, Erased: p.control.Erased, Logger: p.log,
 		Simulator: func(flow string, v *schemas.FlowVersion) (replay.Simulator, error) {
 			s, err := run.NewSimulator(flow, v, p.components, p.mapping, p.callbacks())
@@ -482,7 +490,7 @@ func (p *process) writeHistory(ctx context.Context) error {
 
 func (p *process) historyOptions() runlog.Options {
 	return runlog.Options{
-		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.history, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
+		Kafka: p.kafka, Topics: p.config.topics(), ClickHouse: p.background, Blobs: p.blobs, Group: p.config.TopicPrefix + "runlog", Instance: p.instance,
 		Logger: p.log, Registerer: p.registry, Retention: p.retention, Keys: p.keys, Erased: p.control.Erased,
 	}
 }

@@ -69,6 +69,14 @@ func StartClickHouse(opts ClickHouseOptions) (*ClickHouse, error) {
 // URL returns an address that clickhouse.ParseDSN accepts, with a database.
 func (c *ClickHouse) URL() string { return "http://" + c.server.addr + "/" + c.database }
 
+// BackgroundURL is URL for statements that may be late: they take one thread
+// each, and that only when nothing else in the process wants the processor. To
+// be nicer for a while a thread needs the capability CAP_SYS_NICE; without it
+// they are as any other.
+func (c *ClickHouse) BackgroundURL() string {
+	return c.URL() + "?os_threads_nice_value_query=10&max_threads=1"
+}
+
 // Addr returns host:port.
 func (c *ClickHouse) Addr() string { return c.server.addr }
 
