@@ -23,9 +23,9 @@ const (
 // exactly what was planted and call nobody, and what a replay of all of them
 // does to the live hooks beside it.
 func replays(ctx context.Context, s settings) ([]line, error) {
-	tried, replayed, beside := 10_000, 100_000, 20*time.Second
+	tried, replayed, turns, turn := 10_000, 100_000, 12, 16*time.Second
 	if s.rounds < 5 {
-		tried, replayed, beside = 2_000, 10_000, 4*time.Second
+		tried, replayed, turns, turn = 2_000, 10_000, 3, 4*time.Second
 	}
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
@@ -76,35 +76,34 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 	if err := p.ended(ctx, "past", replayed); err != nil {
 		return nil, err
 	}
-	time.Sleep(10 * time.Second)                            // the engine merges what came
-	if _, err := p.startDelays(ctx, beside/4); err != nil { // warm
+	time.Sleep(10 * time.Second)                          // the engine merges what came
+	if _, err := p.startDelays(ctx, turn/4); err != nil { // warm
 		return nil, err
 	}
-	delays, took, err := p.replayBeside(ctx, replayed, beside)
+	lines, err := p.replayBeside(ctx, replayed, turns, turn)
 	if err != nil {
 		return nil, err
 	}
 	return append([]line{
 		{Name: fmt.Sprintf("what-if of %d hooks, %d of them altered", tried, planted), Value: whatIf.Seconds(), Unit: "s"},
-		{Name: fmt.Sprintf("replay of %d hooks beside %d live ones a second", replayed, liveRate), Value: took.Seconds(), Unit: "s"},
-	}, delays...), nil
+	}, lines...), nil
 }
 
-// replayBeside replays the flow past beside live hooks, and pauses it again and
-// again to see how those fare without it. The ratio is the median of the turns':
-// what disturbs the machine meanwhile disturbs one turn or another, and one bad
-// second would be all of a p99 over everything. What a ratio is worth is to be
-// seen in the second line, of turns without a replay one after the other.
-func (p *binary) replayBeside(ctx context.Context, hooks int, turn time.Duration) ([]line, time.Duration, error) {
+// replayBeside replays the flow past beside live hooks, pauses it again and
+// again to see how those fare without it, and lets the rest run alone. The ratio
+// is the median of the turns': what disturbs the machine meanwhile disturbs one
+// turn or another, and one bad second would be all of a p99 over everything.
+// What a ratio is worth is to be seen in the line of turns without a replay.
+func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.Duration) ([]line, error) {
 	var made bytes.Buffer
 	var with, without []float64
-	var took time.Duration
-	for id := ""; ; {
-		quiet, err := p.startDelays(ctx, turn/3)
+	var running time.Duration
+	beside, id := 0, ""
+	for range turns {
+		quiet, err := p.startDelays(ctx, turn/2)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		began := time.Now()
 		if id == "" {
 			err = p.post(ctx, "/replays", `{"flow":"past"}`, &made)
 			id = idOf(made.Bytes())
@@ -112,35 +111,53 @@ func (p *binary) replayBeside(ctx context.Context, hooks int, turn time.Duration
 			err = p.post(ctx, "/replays/"+id+"/resume", "", nil)
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
+		time.Sleep(time.Second) // it finds out how far it came
+		before, err := p.stateOf(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
 		busy, err := p.startDelays(ctx, turn)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		r, err := p.stateOf(ctx, id)
+		after, err := p.stateOf(ctx, id)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		if r.State == "finished" { // somewhere in this turn
-			took += r.ChangedAt.Sub(began)
-			if r.Progress.Done < hooks || len(with) < 2 {
-				return nil, 0, fmt.Errorf("the replay finished with %d of %d hooks, after %d whole turns", r.Progress.Done, hooks, len(with))
-			}
-			break
-		}
+		running += time.Since(began)
+		beside += after.Progress.Done - before.Progress.Done
 		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
-			return nil, 0, fmt.Errorf("the replay is %s: %w", r.State, err)
+			return nil, fmt.Errorf("the replay is %s: %w", after.State, err)
 		}
-		took += time.Since(began)
 		with, without = append(with, p99(busy)), append(without, p99(quiet))
 		time.Sleep(2 * time.Second) // what was sent ends
 	}
+	if err := p.post(ctx, "/replays/"+id+"/resume", "", nil); err != nil {
+		return nil, err
+	}
+	half, err := p.stateOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	whole, err := p.finished(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if whole.Progress.Done != hooks {
+		return nil, fmt.Errorf("the replay finished with %d of %d hooks", whole.Progress.Done, hooks)
+	}
+	alone := float64(hooks-half.Progress.Done) / whole.ChangedAt.Sub(began).Seconds()
 	name := fmt.Sprintf("start delay of live hooks, %d a second, p99", liveRate)
 	return []line{
+		{Name: fmt.Sprintf("replay of %d hooks: beside the live ones", hooks), Value: float64(beside) / running.Seconds(), Unit: "hooks/s"},
+		{Name: "the rest of it, alone", Value: alone, Unit: "hooks/s"},
 		pair(name+", beside that replay", "ms", with, "without a replay", without),
 		pair(name+", alone", "ms", without[1:], "alone, in the turn before", without[:len(without)-1]),
-	}, took, nil
+	}, nil
 }
 
 func p99(values []float64) float64 {
@@ -328,14 +345,19 @@ func (p *binary) stateOf(ctx context.Context, id string) (r replay, err error) {
 	return r, json.NewDecoder(resp.Body).Decode(&r)
 }
 
-// replay makes a replay and waits for its end.
+// replay makes a replay, and waits until it has ended.
 func (p *binary) replay(ctx context.Context, request string) (replay, error) {
 	var made bytes.Buffer
 	if err := p.post(ctx, "/replays", request, &made); err != nil {
 		return replay{}, err
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		r, err := p.stateOf(ctx, idOf(made.Bytes()))
+	return p.finished(ctx, idOf(made.Bytes()))
+}
+
+// finished waits for a replay's end.
+func (p *binary) finished(ctx context.Context, id string) (replay, error) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		r, err := p.stateOf(ctx, id)
 		if err != nil {
 			return r, err
 		}
