@@ -62,11 +62,9 @@ func (s *store) open(ctx context.Context, h *loadedHook, raw bool) (opened *load
 		return nil, done, &connectors.Error{Kind: connectors.KindInput, Retry: connectors.RetryNever,
 			Message: fmt.Sprintf("the body has %d bytes, and no more than %d are made a value of", size, maxBody)}
 	}
-	weight := min(size*viewFactor, s.bytes)
-	if err := s.memory.Acquire(ctx, weight); err != nil {
+	if done, err = s.room(ctx, int(size)); err != nil {
 		return nil, done, connectors.AsError(err)
 	}
-	done = func() { s.memory.Release(weight) }
 	body, err := s.read(ctx, h.BodyRef.Blob, spans, size)
 	if err != nil {
 		done()
@@ -75,6 +73,15 @@ func (s *store) open(ctx context.Context, h *loadedHook, raw bool) (opened *load
 	whole := *h.Hook
 	whole.Body = body
 	return &loadedHook{Hook: &whole}, done, nil
+}
+
+// room waits until a body of so many bytes may be made a value of, until done.
+func (s *store) room(ctx context.Context, size int) (done func(), err error) {
+	weight := min(int64(size)*viewFactor, s.bytes)
+	if err := s.memory.Acquire(ctx, weight); err != nil {
+		return func() {}, err
+	}
+	return func() { s.memory.Release(weight) }, nil
 }
 
 // withBody brings a large body to hand where a flow's dedupe or order needs it,

@@ -108,7 +108,7 @@ func (o Options) withDefaults() Options {
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 5*time.Second)
 	o.restBytes = cmp.Or(o.restBytes, defaultRestBytes)
 	o.store = newStore(o.Blobs, viewBytes)
-	o.shards = newShards(o.Catalog, o.Mapping, o.store)
+	o.shards = NewShards(o.Catalog, o.Mapping, o.Blobs)
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}

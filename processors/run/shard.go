@@ -13,8 +13,8 @@ import (
 	"sluice/schemas/records"
 )
 
-// shardBytes is the memory that large bodies may take at once while their keys
-// are looked for.
+// shardBytes is the memory that bodies may take at once, as values, while their
+// keys are looked for.
 const shardBytes = 128 << 20
 
 // Shards puts hooks on the shards of their flows, for whoever makes hooks: the
@@ -37,11 +37,7 @@ type credentials interface {
 
 // NewShards makes Shards. Blobs are where large bodies are; nil: none can be read.
 func NewShards(catalog credentials, engine *mapping.Engine, b blobs.Store) *Shards {
-	return newShards(catalog, engine, newStore(b, shardBytes))
-}
-
-func newShards(catalog credentials, engine *mapping.Engine, s *store) *Shards {
-	return &Shards{credentials: catalog, engine: engine, store: s}
+	return &Shards{credentials: catalog, engine: engine, store: newStore(b, shardBytes)}
 }
 
 // shardKeys are the keys of a version that say where its hooks go.
@@ -95,7 +91,10 @@ func (s *Shards) key(ctx context.Context, v *schemas.FlowVersion, h *schemas.Hoo
 	}
 	whole, raw, done := &loadedHook{Hook: h}, keys.flow.Trigger.Raw, func() {}
 	if looksAtBody(keys.order) || looksAtBody(dedupe) {
-		if whole, done, err = s.store.withBody(ctx, keys.flow, whole); err != nil {
+		if whole, done, err = s.store.withBody(ctx, keys.flow, whole); err == nil && h.BodyRef == nil {
+			done, err = s.store.room(ctx, len(h.Body))
+		}
+		if err != nil {
 			return hash, false, err
 		}
 	} else {

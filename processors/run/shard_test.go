@@ -155,6 +155,46 @@ func TestTheKeyOfALargeBodyIsReadFromWhereItIs(t *testing.T) {
 	r.placed(away, &schemas.Hook{Flow: "head", BodyRef: ref, Headers: map[string]string{"k": "a"}})
 }
 
+func TestKeysAreLookedForInNoMoreBodiesThanThereIsMemoryFor(t *testing.T) {
+	r := newRig(t)
+	r.publish("hot", `"order":{"key":"=body.k"},"shards":8,"steps":[{"id":"do","uses":"test/effect"}]`)
+	r.publish("head", `"order":{"key":"=headers.k"},"shards":8,"steps":[{"id":"do","uses":"test/effect"}]`)
+	s := r.shards()
+	done, err := s.store.room(t.Context(), shardBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	h := &schemas.Hook{Flow: "hot", ContentType: "application/json", Body: []byte(`{"k":"a"}`)}
+	if err := s.Place(impatient, r.catalog.Flow("hot").Published(), h, rigPartitions); err == nil {
+		t.Error("a body was made a value of beyond the memory there is for that")
+	}
+	r.placed(s, &schemas.Hook{Flow: "head", Body: []byte(`{}`), Headers: map[string]string{"k": "a"}}) // takes none
+	done()
+	for range 3 * shardBytes / viewFactor / (1 << 20) { // each gives back what it took
+		r.placed(s, &schemas.Hook{Flow: "hot", Body: append([]byte(`{"k":"a"}`), make([]byte, 1<<20)...)})
+	}
+}
+
+func BenchmarkPlace(b *testing.B) {
+	for name, key := range map[string]string{"header": `headers."x-k"`, "body": "body.k"} {
+		b.Run(name, func(b *testing.B) {
+			v := &schemas.FlowVersion{Number: 1, Flow: &schemas.Flow{Shards: 8, Order: map[string]any{"key": "=" + key}}}
+			s := NewShards(newCatalog(), mapping.New(mapping.Limits{}), nil)
+			body := []byte(`{"k":"a","lines":[` + strings.Repeat(`{"sku":"gromit","count":12},`, 30) + `{}]}`)
+			headers := map[string]string{"x-k": "a", "content-type": "application/json", "user-agent": "benchmark", "accept": "*/*"}
+			b.ReportAllocs()
+			for b.Loop() {
+				h := schemas.Hook{Flow: "hot", ContentType: "application/json", Body: body, Headers: headers}
+				if err := s.Place(context.Background(), v, &h, 12); err != nil || h.Unkeyed != "" {
+					b.Fatal(err, h.Unkeyed)
+				}
+			}
+		})
+	}
+}
+
 func TestAHookWhoseKeyCannotBeHadWhereItIsMadeFailsAndIsNotRun(t *testing.T) {
 	r := newRig(t)
 	r.publish("hot", `"dedupe":{"key":"=($f := function($n) { body.slow ? $f($n + 1) : body.id }; $f(0))"},"shards":8,"steps":[{"id":"do","uses":"test/effect"}]`)
