@@ -86,7 +86,7 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Unlock()
 	if body.Callback != "" && h.ok {
 		if body.N%3 == 0 {
-			d.callBack(body.Callback, body.N, 1) // before this is answered: early
+			d.callBackEarly(body.Callback, body.N)
 		} else {
 			d.calls.Go(func() { d.callBack(body.Callback, body.N, 1+body.N%2) })
 		}
@@ -122,6 +122,25 @@ func (d *destination) done() int {
 		}
 	}
 	return len(keys)
+}
+
+// early is how long an answer waits for the callback before it: well within
+// what a step waits for an answer.
+const early = time.Second
+
+// callBackEarly calls a callback URL before the request that brought it is
+// answered, or after it when no edge takes it soon: an answer that came too late
+// would be a reason to ask again.
+func (d *destination) callBackEarly(callback string, n int) {
+	taken := make(chan struct{})
+	d.calls.Go(func() {
+		d.callBack(callback, n, 1)
+		close(taken)
+	})
+	select {
+	case <-taken:
+	case <-time.After(early):
+	}
 }
 
 // callBack calls a callback URL through one edge after the other until one
