@@ -46,8 +46,17 @@ type ExecutionDetail struct {
 	Steps []ExecutionStep `json:"steps" nullable:"false" doc:"In the order of the flow; those that did not run are skipped"`
 	// Replays are the executions that replay or retry this one.
 	Replays []string `json:"replays" nullable:"false" doc:"Executions that replay or retry this one, the first one first"`
+	// CalledBy is the step of another execution that began this one.
+	CalledBy *Caller `json:"calledBy,omitempty" doc:"The step of another flow's execution that called this one's flow"`
 	// Callbacks are there while it is open: whoever has such a URL may call it.
 	Callbacks map[string]string `json:"callbacks,omitempty" doc:"While it is open: the URL that each of its webhook/wait steps waits for, by the step's ID"`
+}
+
+// Caller is a step that called a flow.
+type Caller struct {
+	Execution string `json:"execution" format:"uuid"`
+	Flow      string `json:"flow"`
+	Step      string `json:"step"`
 }
 
 // ExecutionHook is the request that an execution began with.
@@ -254,7 +263,25 @@ func (c *Console) getExecution(ctx context.Context, in *executionInput) (*execut
 		return nil, err
 	}
 	out.Body.Callbacks = c.callbacksOf(id, &out.Body)
+	if h := out.Body.Hook; h != nil && len(h.Headers) == 0 { // what comes from outside has some
+		out.Body.CalledBy = c.calledBy(ctx, id)
+	}
 	return out, nil
+}
+
+// calledBy is who called an execution's flow; nil when nobody did, and while the
+// run log is of an older version.
+func (c *Console) calledBy(ctx context.Context, id schemas.ExecutionID) *Caller {
+	var text string
+	if err := c.opts.ClickHouse.QueryRow(ctx, "SELECT max(caller) FROM runlog_hooks WHERE id = ?", uuid.UUID(id)).Scan(&text); err != nil {
+		c.log.Warn("asking who called an execution", "execution", id.String(), "error", err)
+		return nil
+	}
+	parent, err := schemas.ParseParent(text)
+	if err != nil {
+		return nil
+	}
+	return &Caller{Execution: parent.Execution.String(), Flow: parent.Flow, Step: parent.Step}
 }
 
 // callbacksOf are the URLs that an open execution waits for, or will.

@@ -75,6 +75,7 @@ type hookRow struct {
 	files               string // JSON, or empty
 	erased              bool
 	key                 string // that its record is sealed with, or empty
+	caller              string // schemas.Parent, or empty
 	replayOf            *uuid.UUID
 	traceID             string
 	topic               string // without the prefix
@@ -193,7 +194,7 @@ func hookRowOf(r *kgo.Record, topic string, generation uint16, open opener) (row
 		method: h.Method, path: h.Path, query: h.Query, headers: h.Headers,
 		contentType: h.ContentType, body: h.Body, bodySize: uint64(len(h.Body)),
 		replayOf: idOrNil(h.ReplayOf), traceID: traceIDOf(h.TraceParent), topic: topic,
-		erased: erased, key: h.Key,
+		erased: erased, key: h.Key, caller: h.Parent,
 	}
 	if ref := h.BodyRef; ref != nil {
 		row.blob, row.bodySize, row.bodySHA256 = ref.Blob, uint64(max(ref.Size, 0)), ref.SHA256

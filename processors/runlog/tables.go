@@ -124,6 +124,7 @@ var hooksTable = table[hookRow]{"runlog_hooks", append([]column[hookRow]{
 	of("files", text, func(r *hookRow) string { return r.files }),
 	of("erased", "Bool", func(r *hookRow) bool { return r.erased }),
 	of("sealed_key", text, func(r *hookRow) string { return r.key }),
+	of("caller", text, func(r *hookRow) string { return r.caller }),
 	of("replay_of", maybeID, func(r *hookRow) *uuid.UUID { return r.replayOf }),
 	of("trace_id", text, func(r *hookRow) string { return r.traceID }),
 	of("topic", text, func(r *hookRow) string { return r.topic }),

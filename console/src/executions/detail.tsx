@@ -187,6 +187,17 @@ function Detail({ x }: { x: ExecutionDetail }) {
               )}
             </Fact>
           )}
+          {x.calledBy && (
+            <Fact label="Called by">
+              <Link
+                to={`/executions/${x.calledBy.execution}` as never}
+                title={`step ${x.calledBy.step} of ${x.calledBy.execution}`}
+                className="text-accent-ink hover:underline"
+              >
+                {x.calledBy.flow}, step {x.calledBy.step}
+              </Link>
+            </Fact>
+          )}
           {x.replay && (
             <Fact label="Of">
               <Link to={`/replays/${x.replay}` as never} className="text-accent-ink hover:underline">

@@ -71,6 +71,8 @@ export interface ExecutionDetail extends Execution {
   hook: Hook | null
   steps: ExecutionStep[]
   replays: string[]
+  /** The step of another execution that called this one's flow. */
+  calledBy?: { execution: string; flow: string; step: string }
   /** While it is open: the URL that each of its waiting steps waits for. */
   callbacks?: Record<string, string>
 }
