@@ -43,7 +43,7 @@ type ReplayRequest struct {
 	Note        string  `json:"note,omitempty" maxLength:"1000"`
 	Version     string  `json:"version,omitempty" doc:"live (default), draft, or a version's number"`
 	DryRun      bool    `json:"dryRun,omitempty" doc:"Say what would happen, with effects answered from the record; nothing goes out"`
-	Rate        float64 `json:"rate,omitempty" minimum:"0" doc:"Hooks a second at most; 0: 200 beside live hooks, and as fast as it goes when none come. Fewer while live hooks would be held up"`
+	Rate        float64 `json:"rate,omitempty" minimum:"0" doc:"Hooks a second at most; 0: 100 beside live hooks, and as fast as it goes when none come. Fewer while live hooks would be held up"`
 	MaxFailures int64   `json:"maxFailures,omitempty" minimum:"0" doc:"Give up when more executions than that failed; 0: never"`
 	SameKeys    bool    `json:"sameKeys,omitempty" doc:"Send the original executions' idempotency keys"`
 	Answers     string  `json:"answers,omitempty" enum:"recorded,sample" doc:"How a dry run goes on behind a call that is not on record: with what the step gave then, or with a sample"`

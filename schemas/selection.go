@@ -9,7 +9,7 @@ import (
 
 // UsualReplayRate is how many hooks a second are begun, at most, of a replay
 // that has no rate of its own, while live hooks come or may come unseen.
-const UsualReplayRate = 200.0
+const UsualReplayRate = 100.0
 
 // MaxSelected is how many hooks one replay may select.
 const MaxSelected = 1_000_000

@@ -47,7 +47,7 @@ func replayCommand() *cobra.Command {
 	f.BoolVar(&in.Replays, "replays", false, "executions of replays and retries too")
 	f.StringVar(&in.Version, "version", "live", "run on `VERSION`: live, draft, or a number")
 	f.BoolVar(&in.DryRun, "dry-run", false, "say what would be otherwise; nothing goes out")
-	rate := f.String("rate", "", "at most so many hooks a second, as `N/s` (default 200/s beside live hooks, and no limit while none come; fewer while those would be held up)")
+	rate := f.String("rate", "", "at most so many hooks a second, as `N/s` (default 100/s beside live hooks, and no limit while none come; fewer while those would be held up)")
 	f.Int64Var(&in.MaxFailures, "max-failures", 0, "give up when more than `N` executions failed")
 	f.BoolVar(&in.SameKeys, "same-keys", false, "send the original executions' idempotency keys")
 	f.StringVar(&in.Answers, "answers", "", "how a dry run goes on behind a call that is not on record: `recorded` (default) or sample")

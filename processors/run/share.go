@@ -62,7 +62,9 @@ func (l *Live) taken(age time.Duration, now time.Time) {
 	l.mu.Lock()
 	l.ages[l.n%len(l.ages)] = age
 	l.n++
-	l.last = now
+	if now.After(l.last) {
+		l.last = now
+	}
 	l.mu.Unlock()
 }
 

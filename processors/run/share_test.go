@@ -55,7 +55,7 @@ func TestReplaysGiveWayToLiveHooksThatAreHeldUp(t *testing.T) {
 	whole := begun(s, 0, from.Add(20*time.Second), 5*time.Second, hooks)
 	age = 40 * time.Millisecond
 	begun(s, 0, from.Add(25*time.Second), 2*time.Second, hooks)
-	if part := begun(s, 0, from.Add(27*time.Second), time.Second, hooks); part > whole/5/5 {
+	if part := begun(s, 0, from.Add(27*time.Second), time.Second, hooks); part > whole/5/3 {
 		t.Errorf("%d a second were begun beside live hooks that are late, %d else", part, whole/5)
 	}
 	// They are as late with the replays next to standing still: it is not their
@@ -131,7 +131,7 @@ func TestABacklogOfReplaysIsBegunEvenlyBesideLiveHooks(t *testing.T) {
 	var live Live
 	lanes := []Options{r.options("a"), r.options("a")}
 	lanes[1].Replays = true
-	const replays, hooks = 600, 50
+	const replays, hooks = 300, 50
 	origin := r.send("pets", `{}`)
 	for n := range replays {
 		of := origin
@@ -145,6 +145,7 @@ func TestABacklogOfReplaysIsBegunEvenlyBesideLiveHooks(t *testing.T) {
 	for range hooks {
 		r.send("pets", `{}`)
 	}
+	live.watch(time.Now().Add(time.Hour)) // live hooks go on, for all that the lane knows
 	var begun []time.Time
 	for _, s := range r.ended(1 + hooks + replays) {
 		for _, e := range s.events {
