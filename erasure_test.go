@@ -156,6 +156,7 @@ func TestAnErasureThatIsKilledAtAnyStageLeavesNothingReadable(t *testing.T) {
 	in.publish("orders", fmt.Sprintf(`kind: Flow
 id: orders
 erasable: true
+shards: 3
 order: {key: =body.email}
 trigger: {uses: webhook/receive}
 steps:
