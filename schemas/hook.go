@@ -259,7 +259,17 @@ func quotedText(text string, at int) (found string, end int) {
 // ParseHook reads a record of hooks or replays. The hook shares the record's
 // memory. The error of a record that is none says which header is wrong.
 func ParseHook(r *kgo.Record) (*Hook, error) {
-	h := &Hook{
+	h := new(Hook)
+	if err := h.Parse(r); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Parse is ParseHook into a hook that is there already; after an error nothing
+// is to be said of it.
+func (h *Hook) Parse(r *kgo.Record) error {
+	*h = Hook{
 		Body: r.Value, Time: r.Timestamp,
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 	}
@@ -268,7 +278,7 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 	for _, header := range r.Headers {
 		var v string
 		switch header.Key {
-		case "ce_source", "ce_httpheaders", "ce_bodyref", "ce_files", "traceparent": // not read as text
+		case "ce_id", "ce_time", "ce_source", "ce_httpheaders", "ce_bodyref", "ce_files", "traceparent": // not read as text
 		default:
 			v = interned(header.Value)
 		}
@@ -277,11 +287,13 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 		case "ce_specversion":
 			version = v
 		case "ce_id":
-			h.ID, err = ParseExecutionID(v)
+			h.ID, err = parseExecutionID(header.Value)
 		case "ce_type":
 			h.Kind = v
 		case "ce_time":
-			h.Time, err = time.Parse(time.RFC3339Nano, v)
+			if err = h.Time.UnmarshalText(header.Value); err != nil { // which is strict
+				h.Time, err = time.Parse(time.RFC3339Nano, string(header.Value))
+			}
 		case "content-type":
 			h.ContentType = v
 		case "ce_method":
@@ -331,20 +343,20 @@ func ParseHook(r *kgo.Record) (*Hook, error) {
 			h.TraceParent = v
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading header %s: %w", header.Key, err)
+			return fmt.Errorf("reading header %s: %w", header.Key, err)
 		}
 	}
 	switch {
 	case version != "1.0":
-		return nil, fmt.Errorf("reading header ce_specversion: want 1.0, have %q", version)
+		return fmt.Errorf("reading header ce_specversion: want 1.0, have %q", version)
 	case h.ID.IsZero():
-		return nil, fmt.Errorf("reading header ce_id: missing")
+		return fmt.Errorf("reading header ce_id: missing")
 	case !slices.Contains(hookKinds, h.Kind):
-		return nil, fmt.Errorf("reading header ce_type: want one of %s, have %q", strings.Join(hookKinds, ", "), h.Kind)
+		return fmt.Errorf("reading header ce_type: want one of %s, have %q", strings.Join(hookKinds, ", "), h.Kind)
 	case h.Flow == "":
-		return nil, fmt.Errorf("reading the record's key: want a flow ID, have none")
+		return fmt.Errorf("reading the record's key: want a flow ID, have none")
 	case h.ID.Partition() != r.Partition:
-		return nil, fmt.Errorf("reading header ce_id: its partition is %d, the record's is %d", h.ID.Partition(), r.Partition)
+		return fmt.Errorf("reading header ce_id: its partition is %d, the record's is %d", h.ID.Partition(), r.Partition)
 	}
-	return h, nil
+	return nil
 }

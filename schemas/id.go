@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -88,12 +87,20 @@ func (id ExecutionID) IsZero() bool { return id == ExecutionID{} }
 var errExecutionID = errors.New("not an execution ID: want a UUID such as 0192f5d2-7c3a-7b1e-9f00-5a2b3c4d0007")
 
 // ParseExecutionID reads the form that String writes.
-func ParseExecutionID(s string) (ExecutionID, error) {
+func ParseExecutionID(s string) (ExecutionID, error) { return parseExecutionID(s) }
+
+func parseExecutionID[T string | []byte](s T) (ExecutionID, error) {
 	var id ExecutionID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return id, errExecutionID
 	}
-	if n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", ""))); err != nil || n != len(id) {
+	var digits [32]byte
+	copy(digits[:], s[:8])
+	copy(digits[8:], s[9:13])
+	copy(digits[12:], s[14:18])
+	copy(digits[16:], s[19:23])
+	copy(digits[20:], s[24:])
+	if _, err := hex.Decode(id[:], digits[:]); err != nil {
 		return ExecutionID{}, errExecutionID
 	}
 	return id, nil

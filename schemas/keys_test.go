@@ -177,7 +177,7 @@ func TestWhatAnExecutionWritesIsSealed(t *testing.T) {
 		ExecutionId: id[:], FlowId: "orders", Version: 2, Failure: failure, StartedAt: 5, Key: name,
 		Events: []*records.Event{{Fact: &records.Event_Attempt{Attempt: &records.Attempt{Step: "tell", Input: []byte(`"ann"`)}}}},
 	}
-	value, err := k.SealEvents(events)
+	value, err := k.SealEvents(nil, events)
 	if err != nil {
 		t.Fatal(err)
 	}

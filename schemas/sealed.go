@@ -71,11 +71,11 @@ func (k *Keys) OpenHook(ctx context.Context, h *Hook) error {
 	return nil
 }
 
-// SealEvents encodes a record of the topic executions, sealed when it has a
-// key. Of one that was erased meanwhile only how it stands is kept.
-func (k *Keys) SealEvents(x *records.ExecutionRecord) ([]byte, error) {
+// SealEvents appends a record of the topic executions to dst, sealed when it
+// has a key. Of one that was erased meanwhile only how it stands is kept.
+func (k *Keys) SealEvents(dst []byte, x *records.ExecutionRecord) ([]byte, error) {
 	if x.Key == "" {
-		return proto.Marshal(x)
+		return records.AppendExecutionRecord(dst, x), nil
 	}
 	plain, err := proto.Marshal(&records.ExecutionRecord{Failure: x.Failure, Events: x.Events})
 	if err != nil {
@@ -88,7 +88,7 @@ func (k *Keys) SealEvents(x *records.ExecutionRecord) ([]byte, error) {
 	if sealed.Sealed, err = k.seal(x.Key, aboutEvents(x.ExecutionId), plain); err != nil && !errors.Is(err, ErrErased) {
 		return nil, err
 	}
-	return proto.Marshal(sealed)
+	return records.AppendExecutionRecord(dst, sealed), nil
 }
 
 func aboutEvents(id []byte) string { return "events " + ExecutionIDFromBytes(id).String() }

@@ -100,14 +100,13 @@ func (d *decoder) literal(word string) error {
 }
 
 func (d *decoder) object(depth int) (Value, error) {
-	o := &Object{}
 	d.pos++
 	d.space()
 	if d.pos < len(d.src) && d.src[d.pos] == '}' {
 		d.pos++
-		return o, nil
+		return &Object{}, nil
 	}
-	o.members = make([]member, 0, 8)
+	o := NewObjectOf(4)
 	for {
 		if d.pos >= len(d.src) || d.src[d.pos] != '"' {
 			return nil, d.fail("a key in double quotes")
@@ -228,6 +227,7 @@ func (d *decoder) take(from, to int) string {
 func (d *decoder) string() (string, error) {
 	d.pos++
 	start := d.pos
+	d.pos += plainPrefix(d.src[start:])
 	for d.pos < len(d.src) {
 		c := d.src[d.pos]
 		switch {
@@ -243,6 +243,38 @@ func (d *decoder) string() (string, error) {
 		d.pos++
 	}
 	return "", d.fail("the closing '\"'")
+}
+
+// plainPrefix is how many bytes at the beginning of s, in eights, need no look:
+// ASCII, no control character, no quote and no backslash.
+func plainPrefix(s string) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(s)-n >= 8; n += 8 {
+		w := eight(s[n:])
+		quote, slash := w^ones*'"', w^ones*'\\'
+		// A byte less than 0x20, or 0 after the exclusive or, borrows its high bit.
+		if (w|(w-ones*' ')|(quote-ones)|(slash-ones))&high != 0 {
+			break
+		}
+	}
+	return n
+}
+
+// eight are the first eight bytes of s, which has as many: one load.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// runeCount is utf8.RuneCountInString, sooner where s begins with ASCII.
+func runeCount(s string) int {
+	n := 0
+	for len(s)-n >= 8 && eight(s[n:])&0x8080808080808080 == 0 {
+		n += 8
+	}
+	return n + utf8.RuneCountInString(s[n:])
 }
 
 // longString reads on from the first byte that is not plain ASCII.

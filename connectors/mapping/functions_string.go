@@ -168,7 +168,7 @@ func length(_ *frame, args []any) (any, *Error) {
 	if !ok {
 		return undefined, nil
 	}
-	return float64(utf8.RuneCountInString(s)), nil
+	return float64(runeCount(s)), nil
 }
 
 func trim(_ *frame, args []any) (any, *Error) {

@@ -52,8 +52,60 @@ type Object struct {
 // NewObject returns an empty object.
 func NewObject() *Object { return &Object{} }
 
-// NewObjectOf returns an empty object with room for n members.
-func NewObjectOf(n int) *Object { return &Object{members: make([]member, 0, n)} }
+// NewObjectOf returns an empty object with room for n members, or a few more. Of
+// a small one the members are in the same piece of memory.
+func NewObjectOf(n int) *Object {
+	switch {
+	case n == 0:
+		return &Object{}
+	case n <= 2:
+		o := new(struct {
+			Object
+			room [2]member
+		})
+		o.members = o.room[:0]
+		return &o.Object
+	case n <= 4:
+		o := new(struct {
+			Object
+			room [4]member
+		})
+		o.members = o.room[:0]
+		return &o.Object
+	case n <= 6:
+		o := new(struct {
+			Object
+			room [6]member
+		})
+		o.members = o.room[:0]
+		return &o.Object
+	case n <= 11:
+		o := new(struct {
+			Object
+			room [11]member
+		})
+		o.members = o.room[:0]
+		return &o.Object
+	}
+	return &Object{members: make([]member, 0, n)}
+}
+
+// Copy returns an object with the same members and room for some more. It may be
+// changed; the values are shared.
+func (o *Object) Copy(more int) *Object {
+	if o == nil {
+		return NewObjectOf(more)
+	}
+	c := NewObjectOf(len(o.members) + more)
+	if o.index != nil || len(o.members) >= indexedFrom {
+		for i := range o.members {
+			c.add(o.members[i].key, o.members[i].value)
+		}
+		return c
+	}
+	c.members = append(c.members, o.members...)
+	return c
+}
 
 // Set gives key the value v: in place when the key exists, else at the end.
 func (o *Object) Set(key string, v Value) {

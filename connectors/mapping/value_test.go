@@ -2,8 +2,10 @@ package mapping
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -180,4 +182,54 @@ func unordered(v Value) any {
 		return out
 	}
 	return v
+}
+
+// Eight bytes are looked at at once: what needs a closer look may be any of them.
+func TestStringsAreReadAlikeWhateverStandsWhereInThem(t *testing.T) {
+	for _, special := range []string{`"`, `\n`, `\\`, `\"`, `\u00e9`, "é", "\xff", "\x00", "\x1f", " ", "!", "#", "[", "]", "~", "\x7f", "日", "\U0001F600", "\u2028"} {
+		for before := range 20 {
+			for after := range 10 {
+				doc := []byte(`{"k":"` + strings.Repeat("a", before) + special + strings.Repeat("b", after) + `"}`)
+				var want map[string]string
+				refused := json.Unmarshal(doc, &want)
+				v, err := Decode(doc)
+				if (err == nil) != (refused == nil) {
+					t.Fatalf("%q: %v, encoding/json says %v", doc, err, refused)
+				}
+				if err != nil {
+					continue
+				}
+				if have, _ := v.(*Object).Get("k"); have != want["k"] {
+					t.Fatalf("%q is read as %q, want %q", doc, have, want["k"])
+				}
+				text := strings.Repeat("a", before) + special + strings.Repeat("b", after)
+				if have, want := runeCount(text), utf8.RuneCountInString(text); have != want {
+					t.Fatalf("%q has %d characters, not %d", text, want, have)
+				}
+			}
+		}
+	}
+}
+
+func TestACopyOfAnObjectIsItsOwn(t *testing.T) {
+	for n := range 2 * indexedFrom {
+		o := NewObjectOf(n)
+		for i := range n {
+			o.Set(fmt.Sprint("k", i), i)
+		}
+		c := o.Copy(n % 3)
+		c.Set("k0", "another")
+		c.Set("more", true)
+		for i := 1; i < n; i++ {
+			if v, _ := c.Get(fmt.Sprint("k", i)); v != i {
+				t.Fatalf("of %d members, k%d of the copy is %v", n, i, v)
+			}
+		}
+		if v, _ := c.Get("more"); v != true {
+			t.Fatalf("of %d members: what was added to the copy is not there", n)
+		}
+		if v, ok := o.Get("k0"); n > 0 && v != 0 || ok != (n > 0) || o.Len() != n {
+			t.Fatalf("of %d members: the copy changed the object", n)
+		}
+	}
 }

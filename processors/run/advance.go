@@ -21,6 +21,9 @@ func (s *session) record(e *execution, at time.Time, event *records.Event) bool 
 	if !schemas.Fold(e.x, event) {
 		return false
 	}
+	if e.events == nil {
+		e.events = make([]*records.Event, 0, 4) // begun, a step or two, ended
+	}
 	e.events = append(e.events, event)
 	s.touch(e)
 	return true
@@ -138,7 +141,7 @@ func (s *session) begin(e *execution, u unit) (done bool) {
 // hold keeps what is to begin until the next transaction is durable.
 func (s *session) hold(e *execution, u unit) {
 	s.awaited = s.awaited || e.undurable
-	e.busy[u] = func() {} // so that decide does not ask again
+	e.occupy(u, func() {}) // so that decide does not ask again
 	e.held = append(e.held, u)
 }
 
@@ -155,7 +158,7 @@ func (s *session) jobOf(e *execution, u unit) job {
 // launch starts a job. dry: it stops before the effect.
 func (s *session) launch(e *execution, u unit, dry bool) {
 	ctx, cancel := context.WithCancel(s.jobCtx)
-	e.busy[u] = cancel
+	e.occupy(u, cancel)
 	j := new(job)
 	*j = s.jobOf(e, u)
 	j.dry = dry
@@ -195,7 +198,10 @@ func (s *session) outcome(r result) bool {
 	if e.hook == nil {
 		e.hook = r.hook
 	}
-	now := time.Now()
+	now := r.at // an attempt in the loop is over just now
+	if !r.job.inline {
+		now = time.Now()
+	}
 	switch {
 	case r.skipped:
 		s.record(e, now, &records.Event{Fact: &records.Event_Skipped{Skipped: &records.Skipped{Step: step.ID, Uses: step.Uses, Name: step.Name}}})
@@ -229,7 +235,7 @@ func (s *session) attempted(e *execution, step *stepPlan, at time.Time, a *recor
 	}
 	e.undurable = e.undurable || step.effect() && !a.Postponed
 	s.metrics.attempt(a)
-	if !s.record(e, at, &records.Event{Fact: &records.Event_Attempt{Attempt: a}}) {
+	if !s.record(e, at, attemptEvent(a)) {
 		return
 	}
 	if !e.active || !schemas.Settled(e.x.Steps[step.ID]) {
@@ -353,7 +359,7 @@ func (s *session) cutOff(e *execution, at time.Time) {
 
 // end records how an execution ended; the first end wins.
 func (s *session) end(e *execution, ended *records.Ended) {
-	if !s.record(e, time.Now(), &records.Event{Fact: &records.Event_Ended{Ended: ended}}) {
+	if !s.record(e, time.Now(), endedEvent(ended)) {
 		return
 	}
 	s.awaited = s.awaited || len(e.x.OrderKey) > 0 // by the next of its lane

@@ -17,6 +17,9 @@ import (
 // did more since the last commit writes several.
 const maxEventBytes = 6 << 20
 
+// recordOverhead is what is said of an execution beside its events, about.
+const recordOverhead = 512
+
 // A transaction is begun at once when there is little to write, so that an
 // idle installation is quick. Under load it pays to gather: a small transaction
 // costs as much as a large one.
@@ -55,8 +58,8 @@ func (f *flight) over() bool {
 // passenger is what a transaction says about an execution.
 type passenger struct {
 	e         *execution
-	stands    *records.ExecutionRecord // how it stands, without the events
-	trace     string                   // its traceparent
+	stands    records.ExecutionRecord // how it stands, without the events
+	trace     string                  // its traceparent
 	events    []*records.Event
 	out       []*kgo.Record
 	state     *kgo.Record // its snapshot
@@ -153,11 +156,13 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 			continue
 		}
 		recs = append(recs, e.out...)
-		passenger := passenger{e: e, events: e.events, out: e.out, ended: !schemas.Open(e.x.Status), undurable: e.undurable,
-			stands: standing(e.x), trace: e.x.Traceparent}
-		if !passenger.ended || e.stored {
-			state := &kgo.Record{Topic: s.opts.Topics.State(), Partition: e.partition.number, Key: e.id[:]}
-			if passenger.state = state; !passenger.ended {
+		f.list = f.list[:len(f.list)+1]
+		p := &f.list[len(f.list)-1]
+		p.e, p.events, p.out, p.ended, p.undurable, p.trace = e, e.events, e.out, !schemas.Open(e.x.Status), e.undurable, e.x.Traceparent
+		stand(&p.stands, e.x)
+		if !p.ended || e.stored {
+			state := &kgo.Record{Topic: s.topics.state, Partition: e.partition.number, Key: e.id[:]}
+			if p.state = state; !p.ended {
 				s.markRest(e)
 				var err error
 				if state.Value, err = s.opts.Keys.SealState(e.x); err != nil {
@@ -166,18 +171,18 @@ func (s *session) seal() (*flight, []*kgo.Record, error) {
 			}
 			recs = append(recs, state)
 		}
-		f.list = append(f.list, passenger)
 	}
 	recs = append(append(recs, s.dead...), s.marks...)
 	if len(recs) == 0 && len(f.list) == 0 {
 		// Only offsets moved, past a command for what has ended. See transact
 		// for why there must be a record: a tombstone for nobody.
 		for n := range s.partitions {
-			recs = append(recs, &kgo.Record{Topic: s.opts.Topics.State(), Partition: n, Key: make([]byte, 16)})
+			recs = append(recs, &kgo.Record{Topic: s.topics.state, Partition: n, Key: make([]byte, 16)})
 			break
 		}
 	}
-	for _, p := range f.list {
+	for i := range f.list {
+		p := &f.list[i]
 		p.e.aboard = true
 		p.e.touched, p.e.events, p.e.out, p.e.undurable, p.e.landing = false, nil, nil, false, p.undurable
 	}
@@ -208,7 +213,8 @@ func (s *session) land() error {
 			p.committed = at
 		}
 	}
-	for _, p := range f.list {
+	for i := range f.list {
+		p := &f.list[i]
 		e := p.e
 		e.landing, e.aboard = false, false
 		if p.ended {
@@ -248,7 +254,8 @@ func (s *session) land() error {
 // unseal puts what a transaction would have said back, before what happened
 // since.
 func (s *session) unseal(f *flight) {
-	for _, p := range f.list {
+	for i := range f.list {
+		p := &f.list[i]
 		e := p.e
 		e.events = append(p.events[:len(p.events):len(p.events)], e.events...)
 		e.out = append(p.out[:len(p.out):len(p.out)], e.out...)
@@ -274,54 +281,47 @@ func (s *session) await() error {
 // are of what does not change any more.
 func (f *flight) happened(topic string, keys *schemas.Keys) ([]*kgo.Record, error) {
 	recs := make([]*kgo.Record, 0, len(f.list))
+	var made makings
 	for i := range f.list {
 		p := &f.list[i]
-		values, err := eventRecords(p.stands, p.events, keys)
-		if err != nil {
-			return nil, err
-		}
-		for _, value := range values {
-			recs = append(recs, &kgo.Record{
-				Topic: topic, Partition: p.e.partition.number,
-				Key: []byte(p.stands.FlowId), Value: value, Headers: traceHeaders(p.trace),
-			})
+		key := made.keep(append(made.room(len(p.stands.FlowId)), p.stands.FlowId...))
+		for events := p.events; ; {
+			n, size := fitting(events)
+			p.stands.Events = events[:n]
+			value, err := keys.SealEvents(made.room(size+recordOverhead), &p.stands)
+			if err != nil {
+				return nil, fmt.Errorf("encoding the events of execution %s: %w", p.e.id, err)
+			}
+			r := made.record()
+			r.Topic, r.Partition, r.Key, r.Value, r.Headers = topic, p.e.partition.number, key, made.keep(value), traceHeaders(p.trace)
+			recs = append(recs, r)
+			if events = events[n:]; len(events) == 0 {
+				break
+			}
 		}
 	}
 	return recs, nil
 }
 
-// standing is how an execution stands.
-func standing(x *records.Execution) *records.ExecutionRecord {
-	return &records.ExecutionRecord{
-		ExecutionId: x.Id, FlowId: x.FlowId, Version: x.Version, Status: x.Status,
-		StartedAt: x.StartedAt, EndedAt: x.EndedAt, Failure: x.Failure, Hook: x.Hook,
-		ReplayOf: x.ReplayOf, Replay: x.Replay, TraceId: traceID(x.Traceparent), Key: x.Key,
-	}
+// stand sets how an execution stands.
+func stand(r *records.ExecutionRecord, x *records.Execution) {
+	r.ExecutionId, r.FlowId, r.Version, r.Status = x.Id, x.FlowId, x.Version, x.Status
+	r.StartedAt, r.EndedAt, r.Failure, r.Hook = x.StartedAt, x.EndedAt, x.Failure, x.Hook
+	r.ReplayOf, r.Replay, r.TraceId, r.Key = x.ReplayOf, x.Replay, traceID(x.Traceparent), x.Key
 }
 
-// eventRecords are the values of an execution's records, usually one.
-func eventRecords(summary *records.ExecutionRecord, events []*records.Event, keys *schemas.Keys) ([][]byte, error) {
-	var values [][]byte
-	for {
-		n, size := 0, 0
-		for n < len(events) {
-			more := sizeOf(events[n])
-			if n > 0 && size+more > maxEventBytes {
-				break
-			}
-			size += more
-			n++
+// fitting is how many of the events one record takes, at least one if there are
+// any, and about how many bytes they are.
+func fitting(events []*records.Event) (n, size int) {
+	for n < len(events) {
+		more := sizeOf(events[n])
+		if n > 0 && size+more > maxEventBytes {
+			break
 		}
-		summary.Events = events[:n]
-		value, err := keys.SealEvents(summary)
-		if err != nil {
-			return nil, fmt.Errorf("encoding the events of execution %s: %w", schemas.ExecutionIDFromBytes(summary.ExecutionId), err)
-		}
-		values = append(values, value)
-		if events = events[n:]; len(events) == 0 {
-			return values, nil
-		}
+		size += more
+		n++
 	}
+	return n, size
 }
 
 // sizeOf is about how many bytes an event takes, and no fewer.

@@ -75,7 +75,9 @@ const keyTries = 2
 // The end of the process does not cut it short: the hooks that are taken then
 // would count as hooks without a key, and every delivery would run.
 func evaluateKey(ctx context.Context, which string, key *mapping.Expression, h *loadedHook, raw bool) ([]byte, *records.Failure) {
-	ctx = context.WithoutCancel(ctx)
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	for try := 1; ; try++ {
 		value, defined, err := key.Evaluate(ctx, h.view(raw), mapping.Eval{Now: h.Time, Seed: seed(h.ID)})
 		var expression *mapping.Error
@@ -155,8 +157,11 @@ func (s *session) duplicate(ctx context.Context, p *partition, h *loadedHook, gi
 // and the hash as the key, so that it is known where it belongs when there are
 // more partitions; the first execution and the end of the window as the value.
 func (s *session) mark(p *partition, place string, key delivery, entry seen) *kgo.Record {
-	value := binary.BigEndian.AppendUint64(entry.first[:], uint64(entry.until))
-	return &kgo.Record{Topic: s.opts.Topics.Dedupe(), Partition: p.number, Key: append([]byte(place+"\x00"), key[:]...), Value: value}
+	m, r := &s.makings, s.makings.record()
+	r.Topic, r.Partition = s.topics.dedupe, p.number
+	r.Key = m.keep(append(append(append(m.room(len(place)+1+len(key)), place...), 0), key[:]...))
+	r.Value = m.keep(binary.BigEndian.AppendUint64(append(m.room(24), entry.first[:]...), uint64(entry.until)))
+	return r
 }
 
 // readDeliveries reads what the partition's last owner remembered.

@@ -161,6 +161,7 @@ func TestAMillionKeysTakeLittleMemoryAndAreReadSoon(t *testing.T) {
 	r := newRig(t)
 	const stored = 100_000
 	s := session{opts: r.options("a")}
+	s.topics.dedupe = s.opts.Topics.Dedupe()
 	batch := make([]*kgo.Record, 0, stored)
 	for key, entry := range d.seen {
 		entry.until = now.Add(time.Hour).UnixNano()

@@ -12,7 +12,7 @@ import (
 // What an execution of an erasable flow writes is sealed with its own key
 // (schemas.Keys), which its hook names and its snapshot keeps. This file has
 // what the runner does about it; the sealing itself is where records are made:
-// seal, eventRecords, sendReply and returnRecord.
+// seal, happened, sendReply and returnRecord.
 
 // makeKey bounds the wait for a key of a new execution.
 const makeKey = 5 * time.Second

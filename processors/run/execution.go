@@ -67,6 +67,44 @@ func (e *execution) keysOf() schemas.ExecutionID {
 	return e.id
 }
 
+// occupy takes note that a unit is in flight.
+func (e *execution) occupy(u unit, cancel context.CancelFunc) {
+	if e.busy == nil {
+		e.busy = map[unit]context.CancelFunc{}
+	}
+	e.busy[u] = cancel
+}
+
+// The events of nearly every execution, each in one piece of memory.
+
+func startedEvent(version int32) *records.Event {
+	all := new(struct {
+		event   records.Event
+		fact    records.Event_Started
+		started records.Started
+	})
+	all.started.Version, all.fact.Started, all.event.Fact = version, &all.started, &all.fact
+	return &all.event
+}
+
+func attemptEvent(a *records.Attempt) *records.Event {
+	all := new(struct {
+		event records.Event
+		fact  records.Event_Attempt
+	})
+	all.fact.Attempt, all.event.Fact = a, &all.fact
+	return &all.event
+}
+
+func endedEvent(ended *records.Ended) *records.Event {
+	all := new(struct {
+		event records.Event
+		fact  records.Event_Ended
+	})
+	all.fact.Ended, all.event.Fact = ended, &all.fact
+	return &all.event
+}
+
 type output struct {
 	step  string
 	value mapping.Value

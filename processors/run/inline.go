@@ -41,11 +41,19 @@ func (o *outran) outrun(now time.Time) {
 type leashed struct {
 	context.Context
 	until time.Time
+	asked int
 	over  bool // somebody was told so
 }
 
+// clockAsked is how often the leash is asked for each look at the clock: an
+// evaluation asks when it begins, and then once in some thousand steps.
+const clockAsked = 4
+
 func (l *leashed) Err() error {
-	if l.over = l.over || time.Now().After(l.until); l.over {
+	if l.asked++; l.asked%clockAsked == 1 {
+		l.over = l.over || time.Now().After(l.until)
+	}
+	if l.over {
 		return context.DeadlineExceeded
 	}
 	return l.Context.Err()
@@ -66,7 +74,7 @@ func (s *session) inline(e *execution, u unit) bool {
 	// Nothing outlives the attempt that could hold on to these.
 	s.leash = leashed{Context: s.jobCtx, until: now.Add(leash)}
 	s.inlined = s.jobOf(e, u)
-	s.inlined.inline = true
+	s.inlined.inline, s.inlined.began = true, now
 	r := s.inlined.run(&s.leash)
 	if s.leash.over || r.notCompiled {
 		past.outrun(time.Now())

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,7 +55,8 @@ type job struct {
 	replyTo     string    // empty: no sender waits
 	startedAt   time.Time // of the execution
 	outputs     []output
-	inline      bool // it is done in the loop
+	inline      bool      // it is done in the loop,
+	began       time.Time // since then
 }
 
 // result is what a job came to.
@@ -72,11 +74,15 @@ type result struct {
 	// notCompiled: an expression is for the official evaluator, which an attempt in the loop does not use.
 	notCompiled bool
 	err         *connectors.Error
+	at          time.Time // when it was over
 }
 
 func (j *job) run(ctx context.Context) (r result) {
 	step := &j.plan.steps[j.unit.step]
-	began := time.Now()
+	began := j.began
+	if !j.inline {
+		began = time.Now()
+	}
 	r = result{job: j, hook: j.hook}
 	a := &records.Attempt{
 		Step: step.ID, Name: step.Name, Uses: step.Uses, Number: j.number, StartedAt: began.UnixNano(),
@@ -103,7 +109,8 @@ func (j *job) run(ctx context.Context) (r result) {
 			j.session.log.Error("a step panicked", "uses", step.Uses, "panic", p, "stack", string(debug.Stack()))
 			r.err = &connectors.Error{Kind: connectors.KindInternal, Message: "the component failed inside; the log has the details", Retry: connectors.RetryNever}
 		}
-		a.Duration = int64(time.Since(began))
+		r.at = time.Now()
+		a.Duration = int64(r.at.Sub(began))
 		a.Status = records.StepStatus_STEP_STATUS_SUCCEEDED
 		if r.err != nil {
 			a.Status = records.StepStatus_STEP_STATUS_FAILED
@@ -162,12 +169,13 @@ func (j *job) run(ctx context.Context) (r result) {
 		}
 		return r
 	}
-	j.do(ctx, step, input, r.hook, a, &r)
+	j.do(ctx, step, input, v, r.hook, a, &r)
 	return r
 }
 
-// do checks the input, opens the credential, and has the component run.
-func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hook *loadedHook, a *records.Attempt, r *result) {
+// do checks the input, opens the credential, and has the component run. value is
+// the input decoded.
+func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, value mapping.Value, hook *loadedHook, a *records.Attempt, r *result) {
 	if err := step.component.CheckInput(input); err != nil {
 		r.err = connectors.AsError(connectors.BadInput("%s", err))
 		return
@@ -227,6 +235,10 @@ func (j *job) do(ctx context.Context, step *stepPlan, input json.RawMessage, hoo
 	if len(result.Output) == 0 {
 		result.Output = json.RawMessage("null")
 	}
+	if j.inline && bytes.Equal(result.Output, input) { // as a mapper gives it: it need not be read again
+		a.Output, r.output = result.Output, value
+		return
+	}
 	v, err := mapping.Decode(result.Output)
 	if err != nil {
 		r.err = &connectors.Error{Kind: connectors.KindInternal, Retry: connectors.RetryNever, Sent: true,
@@ -248,15 +260,9 @@ func scopeOf(hook *loadedHook, p *plan, outputs []output, callbacks *mapping.Obj
 	for _, o := range outputs {
 		steps.Set(o.step, o.value)
 	}
-	scope := mapping.NewObjectOf(11)
-	hook.view(p.raw).Range(func(k string, v mapping.Value) bool {
-		scope.Set(k, v)
-		return true
-	})
-	execution := mapping.NewObjectOf(4)
+	scope := hook.view(p.raw).Copy(5)
+	execution := p.about.Copy(0)
 	execution.Set("id", hook.ID.String())
-	execution.Set("flow", p.flow)
-	execution.Set("version", mapping.Number(itoa(int64(p.version))))
 	execution.Set("startedAt", hook.Time.UTC().Format(time.RFC3339Nano))
 	scope.Set("execution", execution)
 	scope.Set("steps", steps)

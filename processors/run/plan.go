@@ -29,6 +29,8 @@ type plan struct {
 	dedupe  *dedupe       // nil: every hook runs
 	order   order
 	raw     bool // the body is handed over as it came
+	// about is what expressions see as execution, without what is each one's own.
+	about *mapping.Object
 	// What a waiting sender is answered when the execution ends.
 	onSuccess, onFailure respond
 	// waits are the steps that have a callback URL.
@@ -72,6 +74,11 @@ func (s *stepPlan) intends() bool {
 // that an error here means that this binary knows less than that one did.
 func newPlan(id string, v *schemas.FlowVersion, set *connectors.Set, engine *mapping.Engine) (*plan, error) {
 	p := &plan{flow: id, version: v.Number, graph: newGraph(v.Flow), timeout: time.Duration(v.Flow.Timeout), raw: v.Flow.Trigger.Raw}
+	p.about = mapping.NewObjectOf(4)
+	p.about.Set("id", nil)
+	p.about.Set("flow", id)
+	p.about.Set("version", mapping.Number(itoa(int64(v.Number))))
+	p.about.Set("startedAt", nil)
 	p.steps = make([]stepPlan, len(v.Flow.Steps))
 	for i := range v.Flow.Steps {
 		s := &v.Flow.Steps[i]

@@ -60,12 +60,15 @@ func (s *session) readAll(fetches kgo.Fetches) []polled {
 // read reads one. Several do so at a time, while the loop waits: they only look
 // at what is the loop's.
 func (s *session) read(p *polled) {
-	hook, err := schemas.ParseHook(p.record)
-	if err != nil {
-		p.err = err
+	both := new(struct {
+		loaded loadedHook
+		hook   schemas.Hook
+	})
+	hook := &both.hook
+	if p.err = hook.Parse(p.record); p.err != nil {
 		return
 	}
-	p.hook = &loadedHook{Hook: hook}
+	both.loaded.Hook, p.hook = hook, &both.loaded
 	if hook.Kind != schemas.KindHook || hook.Key != "" || hook.BodyRef != nil {
 		return // sealed, or not at hand
 	}

@@ -30,6 +30,7 @@ type flowQueue struct {
 	begun   []ref // they have begun before, and go first
 	waiting []ref // in the order they came
 	reading bool  // hooks of its next ones are being read again
+	pumped  int   // how many calls of pump are at it: what one begins may pump again
 }
 
 // ref names an execution, in memory or at rest.
@@ -41,10 +42,20 @@ type ref struct {
 func (s *session) queueOf(flow string) *flowQueue {
 	q := s.flows[flow]
 	if q == nil {
-		q = &flowQueue{}
+		if q, s.spare = s.spare, nil; q == nil {
+			q = &flowQueue{}
+		}
 		s.flows[flow] = q
 	}
 	return q
+}
+
+// done forgets a queue in which nothing is left. What has few hooks at a time
+// needs one for each: it is used again.
+func (s *session) done(flow string, q *flowQueue) {
+	delete(s.flows, flow)
+	*q = flowQueue{begun: q.begun, waiting: q.waiting}
+	s.spare = q
 }
 
 // enqueue puts an execution that wants to go on at the end of its flow's queue.
@@ -78,8 +89,10 @@ func (s *session) next(q *flowQueue, paused bool) *execution {
 			return nil
 		}
 		(*list)[0] = ref{}
-		if *list = (*list)[1:]; len(*list) == 0 {
-			*list = nil
+		if len(*list) > 1 {
+			*list = (*list)[1:]
+		} else if *list = (*list)[:0]; cap(*list) > 64 {
+			*list = nil // it was long
 		}
 		if e == nil {
 			continue // it has ended, or is another's
@@ -127,12 +140,14 @@ func (s *session) pump(flow string) {
 		share = v.Flow.Concurrency
 	}
 	share = s.opts.share(share)
+	q.pumped++
 	for n := 0; q.active < share; n++ {
 		if n == burst { // what is done in the loop takes no place: the others must have a turn
 			s.unsettled(flow)
+			q.pumped--
 			return
 		}
-		mayBegin := entry.State != schemas.Paused && (len(q.waiting) == 0 || s.share.open(flow, time.Now()))
+		mayBegin := entry.State != schemas.Paused && (len(q.waiting) == 0 || s.share == nil || s.share.open(flow, time.Now()))
 		e := s.next(q, !mayBegin)
 		if e == nil {
 			break
@@ -145,9 +160,10 @@ func (s *session) pump(flow string) {
 		s.metrics.active.Inc()
 		s.goOn(e)
 	}
+	q.pumped--
 	s.readAhead(flow, q, entry.State == schemas.Paused)
-	if q.active == 0 && len(q.begun) == 0 && len(q.waiting) == 0 {
-		delete(s.flows, flow)
+	if q.pumped == 0 && q.active == 0 && len(q.begun) == 0 && len(q.waiting) == 0 {
+		s.done(flow, q)
 	}
 }
 
@@ -180,7 +196,7 @@ func (s *session) goOn(e *execution) {
 			return
 		}
 		s.beginsReplay(e)
-		s.record(e, time.Now(), &records.Event{Fact: &records.Event_Started{Started: &records.Started{Version: s.versionOf(e)}}})
+		s.record(e, time.Now(), startedEvent(s.versionOf(e)))
 		s.takeOverGiven(e)
 	}
 	if err := s.prepare(e); err != nil {

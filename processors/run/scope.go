@@ -15,7 +15,7 @@ func newScope(h *schemas.Hook, raw bool) *mapping.Object {
 	for _, name := range sortedKeys(h.Headers) {
 		headers.Set(name, h.Headers[name])
 	}
-	query := bodies.FormFields([]byte(h.Query), views)
+	query := queryView(h.Query)
 	scope := mapping.NewObjectOf(6)
 	scope.Set("body", bodyView(h, query, raw))
 	scope.Set("query", query)
@@ -24,6 +24,13 @@ func newScope(h *schemas.Hook, raw bool) *mapping.Object {
 	scope.Set("path", h.Path)
 	scope.Set("files", filesView(h))
 	return scope
+}
+
+func queryView(query string) mapping.Value {
+	if query == "" {
+		return mapping.NewObject()
+	}
+	return bodies.FormFields([]byte(query), views)
 }
 
 // views makes views of mapping's values.
@@ -53,9 +60,14 @@ func bodyView(h *schemas.Hook, query mapping.Value, raw bool) mapping.Value {
 	return view
 }
 
+var noFiles mapping.Value = []mapping.Value{}
+
 // filesView are the files of a hook. A step that takes a file is given one of
 // these, or its ref.
 func filesView(h *schemas.Hook) mapping.Value {
+	if len(h.Files) == 0 {
+		return noFiles
+	}
 	list := make([]mapping.Value, len(h.Files))
 	for i, f := range h.Files {
 		file := mapping.NewObject()

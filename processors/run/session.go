@@ -49,10 +49,12 @@ type session struct {
 	instance        string
 	hooksID         [16]byte
 	partitionCount  int32 // of every topic that has executions
+	topics          struct{ state, dedupe string }
 
 	mu         sync.Mutex
 	partitions map[int32]*partition
 	flows      map[string]*flowQueue
+	spare      *flowQueue // empty, to be used again
 	plans      map[planKey]*plan
 	planned    int64 // of which changes of the components
 	outran     map[*stepPlan]outran
@@ -64,6 +66,7 @@ type session struct {
 	touched    []*execution
 	dead       []*kgo.Record // dead letters to write
 	marks      []*kgo.Record // deliveries to remember
+	makings    makings       // of marks
 	nextSweep  time.Time
 	moved      bool // a position moved since the last transaction
 	flight     *flight
@@ -117,6 +120,7 @@ func newSession(opts Options, m *metrics) (*session, error) {
 		results: results{bell: make(chan struct{}, 1)}, workers: workers{next: make(chan func())},
 		lease: newLease(opts.SessionTimeout),
 	}
+	s.topics.state, s.topics.dedupe = opts.Topics.State(), opts.Topics.Dedupe()
 	if opts.Replays {
 		s.share = newShare(opts.Live)
 	} else {

@@ -416,7 +416,7 @@ func (s *session) wakeUp(b readBack) {
 		return
 	}
 	e := &execution{
-		id: b.id, partition: b.p, x: b.x, hook: b.hook, alone: b.turn && b.hook == nil && !b.later, busy: map[unit]context.CancelFunc{}, stored: true,
+		id: b.id, partition: b.p, x: b.x, hook: b.hook, alone: b.turn && b.hook == nil && !b.later, stored: true,
 		at: b.at, size: b.size, queued: r.flags&restQueued != 0,
 	}
 	b.p.rests.remove(b.id)

@@ -61,21 +61,7 @@ func (s *session) take(ctx context.Context, given *polled) error {
 	if p.executions[hook.ID] != nil || p.rests.find(hook.ID) != nil {
 		return nil // the edge's producer repeated itself
 	}
-	e := &execution{
-		id: hook.ID, partition: p, at: -1, hook: given.hook, busy: map[unit]context.CancelFunc{},
-		x: &records.Execution{
-			Id: hook.ID[:], FlowId: hook.Flow, Status: records.ExecutionStatus_EXECUTION_STATUS_WAITING,
-			StartedAt: hook.Time.UnixNano(), Traceparent: hook.TraceParent, ReplyTo: hook.ReplyTo,
-			Hook:   &records.Pointer{Topic: s.opts.lane(), Partition: r.Partition, Offset: r.Offset},
-			Replay: hook.Replay, PinnedVersion: hook.Version, Parent: hook.Parent, Given: hook.Given, Key: hook.Key,
-		},
-	}
-	if !hook.ReplayOf.IsZero() {
-		e.x.ReplayOf = hook.ReplayOf[:]
-	}
-	if !hook.KeysOf.IsZero() {
-		e.x.KeysOf = hook.KeysOf[:]
-	}
+	e := newExecution(p, given.hook, s.opts.lane())
 	p.executions[e.id] = e
 	s.touch(e)
 	if erased {
@@ -111,6 +97,29 @@ func (s *session) take(ctx context.Context, given *polled) error {
 		e.hook.Body = bytes.Clone(e.hook.Body) // or a hook that waits would keep the whole batch in memory
 	}
 	return nil
+}
+
+// newExecution is the execution that a hook starts.
+func newExecution(p *partition, hook *loadedHook, lane string) *execution {
+	// What lives as long as the execution, in one piece.
+	all := new(struct {
+		e    execution
+		x    records.Execution
+		hook records.Pointer
+	})
+	e, x := &all.e, &all.x
+	e.id, e.partition, e.at, e.hook, e.x = hook.ID, p, -1, hook, x
+	all.hook.Topic, all.hook.Partition, all.hook.Offset = lane, hook.Partition, hook.Offset
+	x.Id, x.FlowId, x.Status, x.Hook = e.id[:], hook.Flow, records.ExecutionStatus_EXECUTION_STATUS_WAITING, &all.hook
+	x.StartedAt, x.Traceparent, x.ReplyTo, x.Parent = hook.Time.UnixNano(), hook.TraceParent, hook.ReplyTo, hook.Parent
+	x.Replay, x.PinnedVersion, x.Given, x.Key = hook.Replay, hook.Version, hook.Given, hook.Key
+	if !hook.ReplayOf.IsZero() {
+		x.ReplayOf = bytes.Clone(hook.ReplayOf[:])
+	}
+	if !hook.KeysOf.IsZero() {
+		x.KeysOf = bytes.Clone(hook.KeysOf[:])
+	}
+	return e
 }
 
 func (s *session) deadletter(r *kgo.Record, why error) {

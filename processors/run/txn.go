@@ -37,15 +37,16 @@ func (s *session) transact(ctx context.Context, recs []*kgo.Record, offsets map[
 	}
 	var mu sync.Mutex
 	var produceErr error
+	produced := func(_ *kgo.Record, err error) {
+		if err != nil {
+			mu.Lock()
+			produceErr = errors.Join(produceErr, err)
+			mu.Unlock()
+		}
+	}
 	for _, r := range recs {
 		r.Context = nil // what is written again has that of its first transaction, which has ended
-		s.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
-			if err != nil {
-				mu.Lock()
-				produceErr = errors.Join(produceErr, err)
-				mu.Unlock()
-			}
-		})
+		s.client.Produce(ctx, r, produced)
 	}
 	err := s.client.Flush(ctx)
 	mu.Lock()
