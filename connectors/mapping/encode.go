@@ -7,7 +7,7 @@ import (
 )
 
 // Encode writes v as compact JSON.
-func Encode(v Value) ([]byte, error) { return AppendJSON(nil, v) }
+func Encode(v Value) ([]byte, error) { return AppendJSON(make([]byte, 0, 64), v) }
 
 // AppendJSON appends v to dst as compact JSON: keys in order, numbers with
 // their digits, no escapes beyond those JSON asks for.

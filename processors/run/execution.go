@@ -152,6 +152,9 @@ func seed(id schemas.ExecutionID) uint64 {
 
 // traceID is the trace-id of a W3C traceparent, or empty.
 func traceID(traceparent string) string {
+	if traceparent == "" {
+		return ""
+	}
 	parts := strings.Split(traceparent, "-")
 	if len(parts) < 4 || len(parts[1]) != 32 {
 		return ""

@@ -113,11 +113,11 @@ func (s *session) replayStopped(e *execution) bool {
 	return true
 }
 
-// room is how many records the loop may poll: in the lane of replays, no more
-// than executions may begin.
+// room is how many records the loop may poll, -1 for all that there are: in the
+// lane of replays, no more than executions may begin.
 func (s *session) room(now time.Time) int {
 	if s.share == nil {
-		return maxPoll
+		return -1
 	}
 	return s.share.room(now, maxPoll)
 }

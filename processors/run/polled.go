@@ -30,11 +30,12 @@ type polled struct {
 // readShare is how many records are worth a goroutine.
 const readShare = 32
 
-// readAll reads what a poll gave, in its order. The result is good until the
-// next call.
-func (s *session) readAll(fetches kgo.Fetches) []polled {
+// readAll reads records, in their order. The result is good until the next call.
+func (s *session) readAll(records []*kgo.Record) []polled {
 	all := s.polled[:0]
-	fetches.EachRecord(func(r *kgo.Record) { all = append(all, polled{record: r}) })
+	for _, r := range records {
+		all = append(all, polled{record: r})
+	}
 	s.polled = all
 	var next atomic.Int64
 	read := func() {

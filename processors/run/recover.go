@@ -344,6 +344,7 @@ func (s *session) drop(numbers []int32) {
 	s.timers.keep(s.owns)
 	s.sleep.stale = 0
 	notOwned := func(r *kgo.Record) bool { return s.partitions[r.Partition] == nil }
+	s.fetched = slices.DeleteFunc(s.fetched, notOwned)
 	s.dead = slices.DeleteFunc(s.dead, notOwned)
 	s.marks = slices.DeleteFunc(s.marks, notOwned)
 }

@@ -26,7 +26,7 @@ var over = func() context.Context {
 	return ctx
 }()
 
-// maxPoll is how many records one cycle takes. More wait in the client.
+// maxPoll is how many records one cycle takes. More wait in session.fetched.
 const maxPoll = 500
 
 // session is one membership in the consumer group, one transactional producer
@@ -58,27 +58,32 @@ type session struct {
 	plans      map[planKey]*plan
 	planned    int64 // of which changes of the components
 	outran     map[*stepPlan]outran
-	traced     bool     // spans go somewhere
-	polled     []polled // room for what a poll gives
-	leash      leashed  // of the attempt in the loop,
-	inlined    job      // and that attempt
-	timers     timers
-	touched    []*execution
-	dead       []*kgo.Record // dead letters to write
-	marks      []*kgo.Record // deliveries to remember
-	makings    makings       // of marks
-	nextSweep  time.Time
-	moved      bool // a position moved since the last transaction
-	flight     *flight
-	lastBegan  time.Time // of the last transaction
-	lastSize   int       // executions in it
-	awaited    bool      // something waits for the next one
-	broken     error
-	notBefore  time.Time       // when to try again after an abort
-	stale      map[string]bool // flows with a place given back
-	share      *share          // of the lane of replays; nil in the live one
-	sleep      sleepers
-	lease      *lease
+	traced     bool // spans go somewhere
+	// fetched are records that were polled and not taken yet, in their order. All
+	// that the client has is polled at once, because only then does it fetch again:
+	// the next records come while these are taken. A partition that is given away
+	// leaves none behind (drop).
+	fetched   []*kgo.Record
+	polled    []polled // room for what a cycle takes of them
+	leash     leashed  // of the attempt in the loop,
+	inlined   job      // and that attempt
+	timers    timers
+	touched   []*execution
+	dead      []*kgo.Record // dead letters to write
+	marks     []*kgo.Record // deliveries to remember
+	makings   makings       // of marks
+	nextSweep time.Time
+	moved     bool // a position moved since the last transaction
+	flight    *flight
+	lastBegan time.Time // of the last transaction
+	lastSize  int       // executions in it
+	awaited   bool      // something waits for the next one
+	broken    error
+	notBefore time.Time       // when to try again after an abort
+	stale     map[string]bool // flows with a place given back
+	share     *share          // of the lane of replays; nil in the live one
+	sleep     sleepers
+	lease     *lease
 
 	jobs    sync.WaitGroup
 	workers workers
@@ -224,6 +229,10 @@ func (s *session) poll(ctx context.Context) kgo.Fetches {
 	wait := s.results.arm(cancel)
 	defer s.results.arm(nil)
 	s.mu.Lock()
+	if len(s.fetched) > 0 {
+		s.mu.Unlock()
+		return s.client.PollRecords(over, maxPoll) // see below
+	}
 	until, hasTimer := s.nextTimer()
 	room := s.room(time.Now())
 	if at, closed := s.share.opens(room == 0); closed && (!hasTimer || at.Before(until)) {
@@ -283,7 +292,12 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) error {
 	if err := s.awake(ctx); err != nil {
 		return err
 	}
-	polled := s.readAll(fetches)
+	fetches.EachRecord(func(r *kgo.Record) { s.fetched = append(s.fetched, r) })
+	polled := s.readAll(s.fetched[:min(len(s.fetched), maxPoll)])
+	clear(s.fetched[:len(polled)])
+	if s.fetched = s.fetched[len(polled):]; len(s.fetched) == 0 {
+		s.fetched = nil
+	}
 	for i := range polled {
 		if err := s.receive(ctx, &polled[i]); err != nil {
 			return err
