@@ -189,7 +189,9 @@ func (s *session) recover(e *execution) {
 			})
 			e.outputs = nil
 			if s.parked(e) {
-				return // it waits for a timer, a callback or a person
+				if e.hurry(time.Now()); len(e.due) == 0 {
+					return // it waits for a timer, a callback or a person
+				}
 			}
 		}
 	}

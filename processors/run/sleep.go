@@ -93,6 +93,20 @@ func (e *execution) hurried() bool {
 	return slices.ContainsFunc(e.due, func(u unit) bool { return e.state(u).GetRetryAt() > time.Now().UnixNano() })
 }
 
+// hurry makes due what was being tried, or about to be, although its time had
+// not come, when a snapshot was written: that it did not rest then says so. A
+// breaker's wait may be cut short by it, which the breaker makes good.
+func (e *execution) hurry(now time.Time) {
+	if e.x.WakeAt != 0 {
+		return
+	}
+	e.units(func(u unit, state *records.StepState) {
+		if state.Status == records.StepStatus_STEP_STATUS_RETRYING && state.PostponedAt != 0 && state.RetryAt > now.UnixNano() {
+			e.due = append(e.due, u)
+		}
+	})
+}
+
 // parked reports whether a running execution of which nothing is in flight
 // waits for a timer, a callback or a person, and for nothing else.
 func (s *session) parked(e *execution) bool {

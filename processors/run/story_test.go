@@ -45,6 +45,7 @@ var updateStories = flag.Bool("update-stories", false, "write what happened as w
 //	handover            another runner takes over
 //	pause|resume|stop FLOW
 //	out N               wait until N inputs have gone out, to whomever
+//	made N              wait until N attempts have gone out
 //	ended N             wait until N executions have ended
 //	open N              wait until N executions are open, and that is durable
 //	before A B          in the end: what has A in it went out before all that has B
@@ -198,6 +199,9 @@ func (s *storyTeller) tell(archive *txtar.Archive) string {
 		case "ended":
 			n, _ := strconv.Atoi(first)
 			s.ended(n)
+		case "made":
+			n, _ := strconv.Atoi(first)
+			s.until(first+" attempts have gone out", func(history) bool { return len(s.made()) >= n })
 		case "open":
 			n, _ := strconv.Atoi(first)
 			s.until(first+" executions are open", func(history) bool { return s.open() == n })
