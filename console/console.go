@@ -151,7 +151,7 @@ func New(opts Options) *Console {
 	c.accountant = newAccountant(opts.Registerer)
 	c.live = newLive(opts.Kafka, opts.Topics, opts.Logger)
 	c.live.keys = opts.Keys
-	c.tails = &tails{live: c.live, all: map[*tailer]struct{}{}}
+	c.tails = newTails(c.live)
 	c.handler = c.routes()
 	return c
 }

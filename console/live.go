@@ -14,7 +14,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
@@ -25,9 +24,6 @@ import (
 const (
 	heartbeat     = 15 * time.Second
 	listenerQueue = 1024
-	joinTimeout   = 10 * time.Second
-	// lingering is how long Kafka is read on after the last listener has left.
-	lingering = 5 * time.Second
 )
 
 // live tells listeners of executions as they are committed. It reads Kafka only
@@ -39,12 +35,10 @@ type live struct {
 	topics schemas.Topics
 	log    *slog.Logger
 
-	lingers time.Duration // after the last listener has left
+	reading *reading
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
-	// tail is the reading that the listeners share, nil while there are none.
-	tail *tail
 }
 
 type listener struct {
@@ -61,140 +55,41 @@ type told struct {
 	at time.Time
 }
 
-type tail struct {
-	stop  context.CancelFunc
-	ready chan struct{} // closed once every later commit will be told, or err is set
-	err   error
-}
-
 func newLive(kafka []kgo.Opt, topics schemas.Topics, log *slog.Logger) *live {
-	return &live{kafka: kafka, topics: topics, log: log, lingers: lingering, listeners: map[*listener]struct{}{}}
+	l := &live{kafka: kafka, topics: topics, log: log, listeners: map[*listener]struct{}{}}
+	l.reading = newReading(kafka, log, l.take, topics.Executions())
+	return l
 }
 
 // join adds a listener. When it returns, whatever is committed from then on
-// will be told.
-func (l *live) join(ctx context.Context, wants func(*Execution) bool) (*listener, error) {
-	who := &listener{wants: wants, events: make(chan told, listenerQueue), lost: make(chan struct{})}
+// will be told, until leave is called.
+func (l *live) join(ctx context.Context, wants func(*Execution) bool) (who *listener, leave func(), err error) {
+	who = &listener{wants: wants, events: make(chan told, listenerQueue), lost: make(chan struct{})}
 	l.mu.Lock()
 	l.listeners[who] = struct{}{}
-	t := l.tail
-	if t == nil {
-		background, stop := context.WithCancel(context.WithoutCancel(ctx))
-		t = &tail{stop: stop, ready: make(chan struct{})}
-		l.tail = t
-		go l.follow(background, t)
-	}
 	l.mu.Unlock()
-	select {
-	case <-t.ready:
-		if t.err != nil {
-			l.leave(who)
-			return nil, t.err
-		}
-		return who, nil
-	case <-ctx.Done():
-		l.leave(who)
-		return nil, context.Cause(ctx)
+	left, err := l.reading.join(ctx)
+	leave = func() {
+		l.mu.Lock()
+		delete(l.listeners, who)
+		l.mu.Unlock()
+		left()
 	}
+	if err != nil {
+		leave()
+	}
+	return who, leave, err
 }
 
-func (l *live) leave(who *listener) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.listeners, who)
-	if len(l.listeners) > 0 || l.tail == nil {
+// take tells of a record of the topic executions.
+func (l *live) take(ctx context.Context, r *kgo.Record) {
+	var x records.ExecutionRecord
+	if err := proto.Unmarshal(r.Value, &x); err != nil {
+		l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
 		return
 	}
-	// Whoever changes a filter leaves and comes back: the reading goes on for a while.
-	t := l.tail
-	time.AfterFunc(l.lingers, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if len(l.listeners) == 0 && l.tail == t {
-			t.stop()
-			l.tail = nil
-		}
-	})
-}
-
-// follow reads the topic executions from its present end until its tail is stopped.
-func (l *live) follow(ctx context.Context, t *tail) {
-	forget := func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.tail == t {
-			l.tail = nil // the next listener tries again
-		}
-	}
-	l.read(ctx, t, forget, func(r *kgo.Record) {
-		var x records.ExecutionRecord
-		if err := proto.Unmarshal(r.Value, &x); err != nil {
-			l.log.Error("skipping an execution record that cannot be read", "partition", r.Partition, "offset", r.Offset, "error", err)
-			return
-		}
-		_ = l.keys.OpenEvents(ctx, &x) // what was erased says no more than how it stands
-		l.tell(told{executionOf(&x), r.Timestamp})
-	}, l.topics.Executions())
-}
-
-// read hands over what topics get from now on, until the tail is stopped. When
-// it cannot begin, the tail is forgotten and ends with the reason.
-func (l *live) read(ctx context.Context, t *tail, forget func(), each func(*kgo.Record), topics ...string) {
-	client, err := l.begin(ctx, topics...)
-	if err != nil {
-		t.err = err
-		forget()
-		t.stop()
-		close(t.ready)
-		return
-	}
-	defer client.Close()
-	close(t.ready)
-	for {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		fetches.EachError(func(topic string, _ int32, err error) {
-			l.log.Warn("following what happens", "topic", topic, "error", err)
-		})
-		fetches.EachRecord(each)
-	}
-}
-
-// begin finds where each partition's committed records end now, and reads from there. From there, and
-// not from the very end: a transaction that is still open lies between the two.
-func (l *live) begin(ctx context.Context, topics ...string) (*kgo.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
-	defer cancel()
-	client, err := kgo.NewClient(append(slices.Clone(l.kafka),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
-		kgo.FetchMaxWait(250*time.Millisecond),
-	)...)
-	if err != nil {
-		return nil, fmt.Errorf("configuring the live events' client: %w", err)
-	}
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topics...)
-	if err == nil {
-		err = ends.Error()
-	}
-	from := map[string]map[int32]kgo.Offset{}
-	for _, topic := range topics {
-		if err == nil && len(ends[topic]) == 0 {
-			err = fmt.Errorf("there is no topic %s", topic)
-		}
-		from[topic] = map[int32]kgo.Offset{}
-	}
-	if err != nil {
-		client.Close()
-		return nil, fmt.Errorf("finding where what happens begins: %w", err)
-	}
-	ends.Each(func(o kadm.ListedOffset) {
-		from[o.Topic][o.Partition] = kgo.NewOffset().At(o.Offset)
-	})
-	client.AddConsumePartitions(from)
-	return client, nil
+	_ = l.keys.OpenEvents(ctx, &x) // what was erased says no more than how it stands
+	l.tell(told{executionOf(&x), r.Timestamp})
 }
 
 func (l *live) tell(x told) {
@@ -259,7 +154,7 @@ func (c *Console) registerLive(api huma.API) {
 		}}},
 	}}}
 	huma.Register(api, o, func(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
-		who, err := c.live.join(ctx, in.wants)
+		who, leave, err := c.live.join(ctx, in.wants)
 		if err != nil {
 			return nil, c.kafkaReadError(err)
 		}
@@ -272,7 +167,7 @@ func (c *Console) registerLive(api huma.API) {
 			}
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			defer c.live.leave(who)
+			defer leave()
 			_, w := humago.Unwrap(hc)
 			hc.SetHeader("Content-Type", "text/event-stream")
 			hc.SetHeader("X-Accel-Buffering", "no") // for a proxy

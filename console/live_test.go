@@ -165,11 +165,11 @@ func TestALiveClientThatComesBackIsToldWhatItMissed(t *testing.T) {
 
 func TestALiveListenerThatSleepsIsLetGo(t *testing.T) {
 	l := newLive(nil, schemas.DefaultTopics, nil)
-	l.lingers = time.Millisecond
+	l.reading.lingers = time.Millisecond
 	stopped := make(chan struct{})
-	l.tail = &tail{stop: func() { close(stopped) }, ready: make(chan struct{})}
-	close(l.tail.ready)
-	sleeper, err := l.join(t.Context(), func(*Execution) bool { return true })
+	l.reading.run = &readingRun{stop: func() { close(stopped) }, ready: make(chan struct{})}
+	close(l.reading.run.ready)
+	sleeper, leave, err := l.join(t.Context(), func(*Execution) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestALiveListenerThatSleepsIsLetGo(t *testing.T) {
 	default:
 		t.Error("the listener's queue is full and it was not let go")
 	}
-	l.leave(sleeper) // harmless
+	leave() // harmless
 	select {
 	case <-stopped:
 	case <-time.After(10 * time.Second):

@@ -247,41 +247,32 @@ func (c *Console) tell(ctx context.Context, w http.ResponseWriter, who *tailer) 
 	}
 }
 
-// tails read Kafka for those who follow all that happens, while there are any.
+// tails are those who follow all that happens.
 type tails struct {
-	live *live // whose Kafka, topics and keys they share
+	live    *live // whose topics and keys they share
+	reading *reading
 
-	mu   sync.Mutex
-	all  map[*tailer]struct{}
-	tail *tail
+	mu  sync.Mutex
+	all map[*tailer]struct{}
+}
+
+func newTails(l *live) *tails {
+	t := &tails{live: l, all: map[*tailer]struct{}{}}
+	t.reading = newReading(l.kafka, l.log, t.take, l.topics.Executions(), l.topics.Hooks())
+	return t
 }
 
 // join adds one; when it returns, whatever happens from then on is told.
 func (t *tails) join(ctx context.Context, who *tailer) (leave func(), err error) {
 	t.mu.Lock()
 	t.all[who] = struct{}{}
-	reading := t.tail
-	if reading == nil {
-		background, stop := context.WithCancel(context.WithoutCancel(ctx))
-		reading = &tail{stop: stop, ready: make(chan struct{})}
-		t.tail = reading
-		go t.follow(background, reading)
-	}
 	t.mu.Unlock()
+	left, err := t.reading.join(ctx)
 	leave = func() {
 		t.mu.Lock()
-		defer t.mu.Unlock()
 		delete(t.all, who)
-		if len(t.all) == 0 && t.tail != nil {
-			t.tail.stop()
-			t.tail = nil
-		}
-	}
-	select {
-	case <-reading.ready:
-		err = reading.err
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+		t.mu.Unlock()
+		left()
 	}
 	if err != nil {
 		leave()
@@ -289,21 +280,12 @@ func (t *tails) join(ctx context.Context, who *tailer) (leave func(), err error)
 	return leave, err
 }
 
-func (t *tails) follow(ctx context.Context, reading *tail) {
-	forget := func() {
+func (t *tails) take(ctx context.Context, r *kgo.Record) {
+	for _, e := range t.live.happenings(ctx, r) {
 		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.tail == reading {
-			t.tail = nil // the next one tries again
+		for who := range t.all {
+			who.tell(e)
 		}
+		t.mu.Unlock()
 	}
-	t.live.read(ctx, reading, forget, func(r *kgo.Record) {
-		for _, e := range t.live.happenings(ctx, r) {
-			t.mu.Lock()
-			for who := range t.all {
-				who.tell(e)
-			}
-			t.mu.Unlock()
-		}
-	}, t.live.topics.Executions(), t.live.topics.Hooks())
 }

@@ -116,3 +116,34 @@ func TestAPreviewIsTextOnOneLine(t *testing.T) {
 	equal(t, "no text", preview([]byte(strings.Repeat("\xff\xfe", 50))), "")
 	equal(t, "much text", preview([]byte(strings.Repeat("ü", 400))), strings.Repeat("ü", 82)+"…")
 }
+
+// Whoever changes a filter leaves and comes back; Kafka is read on meanwhile.
+func TestAReadingGoesOnForAWhileAndEnds(t *testing.T) {
+	ended := make(chan struct{})
+	r := newReading(nil, nil, nil)
+	r.lingers = time.Minute
+	run := &readingRun{stop: func() { close(ended) }, ready: make(chan struct{})}
+	close(run.ready)
+	r.run = run
+	leave, err := r.join(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	r.lingers = time.Millisecond
+	back, err := r.join(t.Context())
+	if err != nil || r.run != run {
+		t.Fatalf("whoever comes back has another reading (%v)", err)
+	}
+	select {
+	case <-ended:
+		t.Error("it ended while somebody was there")
+	default:
+	}
+	back()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on although nobody is there")
+	}
+}
