@@ -7,8 +7,8 @@ import (
 )
 
 // sinceTransaction is how old an effect's outcome is at most that is not durable
-// yet, where nothing held its transaction up.
-const sinceTransaction = 1500 * time.Millisecond
+// yet: the timeout of its transaction.
+const sinceTransaction = 10 * time.Second
 
 // cut is when a runner was cut off from what it had in flight: it was killed,
 // stopped or ended, or it said itself that a session ended or that partitions
@@ -43,11 +43,13 @@ func (l *ledger) fewRepeats() (broken []string) {
 				done[0].step, done[0].n, done[0].flow, again, done[0].at.Format(clock), done[again].at.Format(clock), l.durable[key].Format(clock), allowed))
 			continue
 		}
-		// By time as well: it was done shortly before a fault, or until the runner knew of it.
+		// By time as well: it was done before a fault and not durable when that
+		// began, or until the runner knew of it.
+		durable, known := l.durable[key]
 		for i, h := range done[1:] {
 			before := done[i]
 			excused := slices.ContainsFunc(l.faults, func(f span) bool {
-				return f.repeats && before.at.After(f.from.Add(-sinceTransaction)) && before.at.Before(f.to.Add(f.found)) && h.at.After(f.from)
+				return f.repeats && (!known || durable.After(f.from)) && before.at.After(f.from.Add(-sinceTransaction)) && before.at.Before(f.to.Add(f.found)) && h.at.After(f.from)
 			})
 			if !excused {
 				broken = append(broken, fmt.Sprintf("I6: step %s of hook %d of %s was done at %s and again at %s, and no fault accounts for it",

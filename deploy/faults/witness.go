@@ -133,7 +133,7 @@ func (w *world) settle(ctx context.Context, at site, b before, l *ledger, destin
 		}
 		var rows, open uint64
 		err := db.QueryRow(ctx, "SELECT count(), countIf(status IN ('waiting', 'running')) FROM executions WHERE startsWith(flow, ?)", at.prefix).Scan(&rows, &open)
-		if err == nil && open == 0 && rows >= uint64(len(l.hooks)) && len(l.deadletters) >= l.poison {
+		if err == nil && open == 0 && rows >= uint64(len(l.hooks)) && len(l.deadletters) >= l.poison && l.allEnded() {
 			break
 		}
 	}
@@ -165,6 +165,17 @@ func (w *world) settle(ctx context.Context, at site, b before, l *ledger, destin
 			return ctx.Err()
 		}
 	}
+}
+
+// allEnded reports whether the end of every hook has been read from the broker's
+// log: the run log may have been a moment ahead of that reading.
+func (l *ledger) allEnded() bool {
+	for id := range l.hooks {
+		if l.ends[id] == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // note takes what a record of a topic witnesses.
