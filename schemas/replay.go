@@ -26,7 +26,8 @@ type Replay struct {
 	Document json.RawMessage `json:"document,omitempty"`
 	// DryRun answers effects from the record of what happened: nothing goes out.
 	DryRun bool `json:"dryRun,omitempty"`
-	// Rate is how many hooks are sent a second at most; 0: as fast as they are run.
+	// Rate is how many hooks are sent a second at most; 0: 100 beside live hooks, and
+	// no limit when none come.
 	Rate float64 `json:"rate,omitempty"`
 	// MaxFailures aborts the replay when more executions than that failed; 0: never.
 	MaxFailures int64 `json:"maxFailures,omitempty"`

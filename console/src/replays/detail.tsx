@@ -92,7 +92,7 @@ export function ReplayScreen() {
             {fullTime(r.createdAt)}
             {r.by && ` by ${r.by}`}
           </Fact>
-          {!r.dryRun && <Fact label="Rate">{r.rate ? `${number(r.rate)} a second at most` : 'as fast as they are run'}</Fact>}
+          {!r.dryRun && <Fact label="Rate">{r.rate ? `${number(r.rate)} a second at most` : 'as live hooks allow'}</Fact>}
           {!r.dryRun && <Fact label="Aborts">{r.maxFailures ? `after ${number(r.maxFailures)} failures` : 'never'}</Fact>}
           {r.sameKeys && <Fact label="Idempotency keys">those of the originals</Fact>}
         </dl>

@@ -176,7 +176,7 @@ export function NewReplayPage() {
                   <TextField
                     label="Rate"
                     error={said.rate}
-                    hint="Hooks a second at most; empty: as fast as they are run."
+                    hint="Hooks a second at most; empty: 100 beside live hooks, and as fast as it goes when none come."
                     inputMode="decimal"
                     value={form.rate}
                     onChange={e => set({ rate: e.target.value })}
