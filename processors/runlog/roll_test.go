@@ -13,19 +13,19 @@ import (
 func counted(t testing.TB, conn Conn) []string {
 	t.Helper()
 	var out []string
-	for view, rows := range map[string]string{
-		"execution_minutes": "SELECT toStartOfMinute(UUIDv7ToDateTime(id, 'UTC')) AS minute, flow, version, status, count() AS n FROM executions GROUP BY ALL",
-		"step_minutes":      "SELECT toStartOfMinute(UUIDv7ToDateTime(execution_id, 'UTC')) AS minute, flow, version, step, status, count() AS n FROM steps GROUP BY ALL",
+	for _, of := range []struct{ view, rows string }{ // in this order: what they say is compared later
+		{"execution_minutes", "SELECT toStartOfMinute(UUIDv7ToDateTime(id, 'UTC')) AS minute, flow, version, status, count() AS n FROM executions GROUP BY ALL"},
+		{"step_minutes", "SELECT toStartOfMinute(UUIDv7ToDateTime(execution_id, 'UTC')) AS minute, flow, version, step, status, count() AS n FROM steps GROUP BY ALL"},
 	} {
 		keys := "minute, flow, version, status"
 		n := "executions"
-		if view == "step_minutes" {
+		if of.view == "step_minutes" {
 			keys, n = "minute, flow, version, step, status", "attempts"
 		}
-		rolled := lines(t, conn, fmt.Sprintf("SELECT toJSONString(tuple(%s, %s)) FROM %s ORDER BY 1", keys, n, view))
-		want := lines(t, conn, fmt.Sprintf("SELECT toJSONString(tuple(%s, n)) FROM (%s) ORDER BY 1", keys, rows))
+		rolled := lines(t, conn, fmt.Sprintf("SELECT toJSONString(tuple(%s, %s)) FROM %s ORDER BY 1", keys, n, of.view))
+		want := lines(t, conn, fmt.Sprintf("SELECT toJSONString(tuple(%s, n)) FROM (%s) ORDER BY 1", keys, of.rows))
 		if diff := cmp.Diff(want, rolled); diff != "" {
-			t.Errorf("%s is not what its rows are: %s", view, diff)
+			t.Errorf("%s is not what its rows are: %s", of.view, diff)
 		}
 		out = append(out, rolled...)
 	}
