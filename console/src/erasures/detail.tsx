@@ -5,6 +5,7 @@ import type { ReactNode } from 'react'
 import { useCommands } from '../app/commands.ts'
 import { useFlows } from '../flows/queries.ts'
 import { CopyButton } from '../ui/copy.tsx'
+import { Fact } from '../ui/fact.tsx'
 import { Card, Loading, Page, Problem } from '../ui/page.tsx'
 import { fullTime, number } from '../ui/time.ts'
 import { Counted, ErasureBadge, Progress } from './faces.tsx'
@@ -153,15 +154,6 @@ function Hash({ label, name, value, children }: { label: string; name: string; v
         </span>
         <span className="text-[0.8125rem] text-ink-3">{children}</span>
       </dd>
-    </div>
-  )
-}
-
-function Fact({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    <div className="min-w-0">
-      <dt className="text-xs text-ink-3">{label}</dt>
-      <dd className="break-words">{children}</dd>
     </div>
   )
 }

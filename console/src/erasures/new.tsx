@@ -5,6 +5,7 @@ import { useRef, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { useFlows } from '../flows/queries.ts'
 import { Button } from '../ui/button.tsx'
+import { Chip } from '../ui/chip.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { Select, TextArea, TextField } from '../ui/field.tsx'
 import { Card, Page, Problem } from '../ui/page.tsx'
@@ -60,15 +61,9 @@ export function NewErasurePage() {
             <h2 className="font-semibold">Whose data</h2>
             <fieldset aria-label="Select by" className="flex flex-wrap gap-1.5">
               {ways.map(w => (
-                <button
-                  key={w.way}
-                  type="button"
-                  aria-pressed={form.way === w.way}
-                  onClick={() => set({ way: w.way })}
-                  className="h-7 rounded-full border border-line-strong px-2.5 text-xs text-ink-2 hover:bg-hover aria-pressed:border-accent aria-pressed:bg-accent-soft aria-pressed:font-medium aria-pressed:text-accent-ink"
-                >
+                <Chip key={w.way} on={form.way === w.way} onClick={() => set({ way: w.way })}>
                   {w.label}
-                </button>
+                </Chip>
               ))}
             </fieldset>
             {form.way === 'subject' ? (

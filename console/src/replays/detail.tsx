@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { Ban, History, Pause, Play } from 'lucide-react'
-import { type ReactNode, useState } from 'react'
+import { useState } from 'react'
 import { exact } from '../api/client.ts'
 import { useFlows } from '../flows/queries.ts'
 import { Button } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
+import { Fact } from '../ui/fact.tsx'
 import { Card, Loading, Page, Problem } from '../ui/page.tsx'
 import { executionFaces } from '../ui/status.tsx'
 import { fullTime, number } from '../ui/time.ts'
@@ -145,15 +146,6 @@ function Outcomes({ replay: r }: { replay: Replay }) {
         <History aria-hidden className="size-3.5" />
         Its executions in the run log
       </Link>
-    </div>
-  )
-}
-
-function Fact({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    <div className="min-w-0">
-      <dt className="text-xs text-ink-3">{label}</dt>
-      <dd className="break-words">{children}</dd>
     </div>
   )
 }

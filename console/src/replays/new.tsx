@@ -5,6 +5,7 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { exact } from '../api/client.ts'
 import { useFlows } from '../flows/queries.ts'
 import { Button } from '../ui/button.tsx'
+import { Chip } from '../ui/chip.tsx'
 import { Check, Select, TextArea, TextField } from '../ui/field.tsx'
 import { Card, Page, Problem } from '../ui/page.tsx'
 import { executionFaces } from '../ui/status.tsx'
@@ -339,19 +340,6 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
       <h2 className="font-semibold">{title}</h2>
       {children}
     </Card>
-  )
-}
-
-function Chip({ on, onClick, children }: { on: boolean; onClick: () => void; children: ReactNode }) {
-  return (
-    <button
-      type="button"
-      aria-pressed={on}
-      onClick={onClick}
-      className={`h-7 rounded-full border px-2.5 text-xs ${on ? 'border-accent bg-accent-soft font-medium text-accent-ink' : 'border-line-strong text-ink-2 hover:bg-hover'}`}
-    >
-      {children}
-    </button>
   )
 }
 

@@ -13,6 +13,7 @@ import { FlowFilter } from '../flows/filter.tsx'
 import { useFlows } from '../flows/queries.ts'
 import type { LiveState } from '../live/stream.ts'
 import { Button } from '../ui/button.tsx'
+import { Chip } from '../ui/chip.tsx'
 import { Empty, Page } from '../ui/page.tsx'
 import { ExecutionBadge, StepBadge } from '../ui/status.tsx'
 import { bytes, duration, fullTime, number } from '../ui/time.ts'
@@ -223,19 +224,6 @@ export function TailPage() {
         </div>
       )}
     </Page>
-  )
-}
-
-function Chip({ on, onClick, children }: { on: boolean; onClick: () => void; children: React.ReactNode }) {
-  return (
-    <button
-      type="button"
-      aria-pressed={on}
-      onClick={onClick}
-      className={`h-7 rounded-full border px-2.5 text-xs ${on ? 'border-accent bg-accent-soft font-medium text-accent-ink' : 'border-line-strong text-ink-2 hover:bg-hover'}`}
-    >
-      {children}
-    </button>
   )
 }
 
