@@ -131,7 +131,9 @@ func (e *engine) dial(args []string) (*conn, error) {
 		argv[i] = &append([]byte(a), 0)[0]
 	}
 	var handle unsafe.Pointer
-	guarded(func() { handle = e.connect(int32(len(args)), unsafe.Pointer(&argv[0])) })
+	guarded(func() {
+		yielding(func() { handle = e.connect(int32(len(args)), unsafe.Pointer(&argv[0])) })
+	})
 	runtime.KeepAlive(argv)
 	if handle == nil {
 		return nil, errors.New("the engine refused the data folder (this process has another one open, or it is unreadable, written by a newer version, or out of space)")
@@ -178,9 +180,11 @@ func newCall(sql, format string, params []param) *call {
 	return c
 }
 
-func (c *call) run(fn statementFunc, on *conn) unsafe.Pointer {
-	out := fn(on.ptr(), unsafe.Pointer(&c.sql[0]), uintptr(len(c.sql)-1), unsafe.Pointer(&c.format[0]), uintptr(len(c.format)-1),
-		c.pNames, c.pNameLens, c.pVals, c.pValLens, uintptr(len(c.names)))
+func (c *call) run(fn statementFunc, on *conn) (out unsafe.Pointer) {
+	yielding(func() {
+		out = fn(on.ptr(), unsafe.Pointer(&c.sql[0]), uintptr(len(c.sql)-1), unsafe.Pointer(&c.format[0]), uintptr(len(c.format)-1),
+			c.pNames, c.pNameLens, c.pVals, c.pValLens, uintptr(len(c.names)))
+	})
 	runtime.KeepAlive(c)
 	return out
 }
@@ -261,7 +265,8 @@ func (c *conn) stream(sql, format string, params []param) (rows, error) {
 
 // next returns a part, or one without data at the end.
 func (r rows) next() (result, error) {
-	part := result{r.conn.engine, r.conn.engine.fetch(r.conn.ptr(), r.handle)}
+	part := result{engine: r.conn.engine}
+	yielding(func() { part.handle = part.engine.fetch(r.conn.ptr(), r.handle) })
 	if err := part.err(); err != nil {
 		part.close()
 		return result{}, err
@@ -290,7 +295,11 @@ func (c *conn) insert(sql, format string, params []param, data io.Reader) (writt
 	buf := make([]byte, 1<<20)
 	for {
 		n, err := io.ReadFull(data, buf)
-		if n > 0 && e.appendData(stream, unsafe.Pointer(&buf[0]), uintptr(n)) != 0 {
+		refused := int32(0)
+		if n > 0 {
+			yielding(func() { refused = e.appendData(stream, unsafe.Pointer(&buf[0]), uintptr(n)) })
+		}
+		if refused != 0 {
 			break
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -304,7 +313,8 @@ func (c *conn) insert(sql, format string, params []param, data io.Reader) (writt
 	if msg := e.insertError(stream); msg != "" {
 		return written{}, newException(msg)
 	}
-	r := result{e, e.insertDone(stream)}
+	r := result{engine: e}
+	yielding(func() { r.handle = e.insertDone(stream) })
 	defer r.close()
 	if err := r.err(); err != nil {
 		return written{}, err
