@@ -131,12 +131,7 @@ func (k *Keys) Without(tree string, sealed []byte, leaves []int) (without []byte
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, leaf := range leaves {
-		if smaller, had := t.without(leaf); had {
-			t = smaller
-			deleted++
-		}
-	}
+	t, deleted = t.without(leaves)
 	return k.secret.Close("tree "+tree, t.bytes()), deleted, nil
 }
 

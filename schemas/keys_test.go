@@ -42,9 +42,11 @@ func TestDeletingKeysLeavesAllOthersAndNoneOfThem(t *testing.T) {
 		whole := newKeyTree()
 		deleted := rapid.SliceOfN(rapid.IntRange(0, keyLeaves-1), 0, 40).Draw(t, "deleted")
 		deleted = append(deleted, rapid.SampledFrom([]int{0, 1, keyLeaves / 2, keyLeaves - 1}).Draw(t, "edge"))
-		tree := whole
-		for _, leaf := range deleted {
-			tree, _ = tree.without(leaf)
+		at := rapid.IntRange(0, len(deleted)).Draw(t, "at once")
+		tree, n := whole.without(deleted[:at])
+		tree, more := tree.without(deleted[at:])
+		if distinct := slices.Compact(slices.Sorted(slices.Values(deleted))); n+more != len(distinct) {
+			t.Fatalf("%d keys were deleted, want %d", n+more, len(distinct))
 		}
 		tree, err := readKeyTree(tree.bytes())
 		if err != nil {
@@ -64,17 +66,19 @@ func TestDeletingKeysLeavesAllOthersAndNoneOfThem(t *testing.T) {
 				}
 			}
 		}
-		if again, had := tree.without(deleted[0]); had || len(again) != len(tree) {
+		if again, n := tree.without(deleted); n > 0 || len(again) != len(tree) {
 			t.Fatal("a key is deleted twice")
 		}
 	})
 }
 
 func TestATreeOfWhichAllIsDeletedIsEmpty(t *testing.T) {
-	tree := newKeyTree()
-	for leaf := range keyLeaves {
-		tree, _ = tree.without(leaf)
+	all := make([]int, keyLeaves)
+	for i := range all {
+		all[i] = i
 	}
+	tree, _ := newKeyTree().without(all[:keyLeaves/3])
+	tree, _ = tree.without(all[keyLeaves/3:])
 	if len(tree) != 0 {
 		t.Errorf("%d nodes are left", len(tree))
 	}
@@ -84,13 +88,12 @@ func TestATreeOfWhichAllIsDeletedIsEmpty(t *testing.T) {
 }
 
 func TestATreeAtItsLargestFitsIntoARecord(t *testing.T) {
-	// That is with every second leaf deleted. A sixteenth of it is done; the rest is alike.
-	const part = 16
-	tree := newKeyTree()
-	for leaf := 0; leaf < keyLeaves/part; leaf += 2 {
-		tree, _ = tree.without(leaf)
+	var second []int // that is with every second leaf deleted
+	for leaf := 0; leaf < keyLeaves; leaf += 2 {
+		second = append(second, leaf)
 	}
-	if size := part * len(tree.bytes()); size > MaxRecordBytes/4 {
+	tree, _ := newKeyTree().without(second)
+	if size := len(tree.bytes()); size > MaxRecordBytes/4 {
 		t.Errorf("a tree takes %d bytes, too much for a record", size)
 	}
 }

@@ -36,6 +36,9 @@ func newKeyTree() keyTree {
 
 func (n keyNode) first() int { return int(n.path) << (keyBits - n.depth) }
 
+// end is behind its last leaf.
+func (n keyNode) end() int { return n.first() + 1<<(keyBits-n.depth) }
+
 func (n keyNode) child(side uint16) keyNode {
 	return keyNode{n.depth + 1, n.path<<1 | side, sha256.Sum256(append(n.seed[:], byte(side)))}
 }
@@ -43,7 +46,7 @@ func (n keyNode) child(side uint16) keyNode {
 // above is where the node is that has a leaf below it, or -1.
 func (t keyTree) above(leaf int) int {
 	at := sort.Search(len(t), func(i int) bool { return t[i].first() > leaf }) - 1
-	if at < 0 || leaf >= t[at].first()+1<<(keyBits-t[at].depth) {
+	if at < 0 || leaf >= t[at].end() {
 		return -1
 	}
 	return at
@@ -62,25 +65,31 @@ func (t keyTree) leaf(leaf int) ([32]byte, bool) {
 	return node.seed, true
 }
 
-// without is the tree less a key, and whether it had it: in place of the node
-// above it stand the nodes beside the way down to it.
-func (t keyTree) without(leaf int) (keyTree, bool) {
-	at := t.above(leaf)
-	if at < 0 {
-		return t, false
+// without is the tree less keys, and how many of them it had: in place of each
+// node above one stand those below it that have none of them beneath. It takes
+// as long as reading the tree and the leaves, however many there are.
+func (t keyTree) without(leaves []int) (left keyTree, deleted int) {
+	leaves = slices.Compact(slices.Sorted(slices.Values(leaves)))
+	for _, node := range t {
+		from, _ := slices.BinarySearch(leaves, node.first())
+		to, _ := slices.BinarySearch(leaves, node.end())
+		left = node.without(left, leaves[from:to])
+		deleted += to - from
 	}
-	var before, after []keyNode
-	for node := t[at]; node.depth < keyBits; {
-		side := uint16(leaf>>(keyBits-1-node.depth)) & 1
-		if beside := node.child(1 - side); side == 1 {
-			before = append(before, beside)
-		} else {
-			after = append(after, beside)
-		}
-		node = node.child(side)
+	return left, deleted
+}
+
+// without appends to a tree what is left of a node less some of its leaves.
+func (n keyNode) without(t keyTree, leaves []int) keyTree {
+	switch {
+	case len(leaves) == 0:
+		return append(t, n)
+	case len(leaves) == n.end()-n.first():
+		return t
 	}
-	slices.Reverse(after)
-	return slices.Concat(keyTree{}, t[:at], before, after, t[at+1:]), true
+	right := n.child(1)
+	at, _ := slices.BinarySearch(leaves, right.first())
+	return right.without(n.child(0).without(t, leaves[:at]), leaves[at:])
 }
 
 const keyNodeBytes = 1 + 2 + 32
