@@ -23,7 +23,7 @@ const (
 // exactly what was planted and call nobody, and what a replay of all of them
 // does to the live hooks beside it.
 func replays(ctx context.Context, s settings) ([]line, error) {
-	tried, replayed, turns, turn := 10_000, 100_000, 12, 16*time.Second
+	tried, replayed, turns, turn := 10_000, 100_000, 12, 12*time.Second
 	if s.rounds < 5 {
 		tried, replayed, turns, turn = 2_000, 10_000, 3, 4*time.Second
 	}
@@ -76,10 +76,7 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 	if err := p.ended(ctx, "past", replayed); err != nil {
 		return nil, err
 	}
-	time.Sleep(10 * time.Second)                          // the engine merges what came
-	if _, err := p.startDelays(ctx, turn/4); err != nil { // warm
-		return nil, err
-	}
+	time.Sleep(10 * time.Second) // the engine merges what came
 	lines, err := p.replayBeside(ctx, replayed, turns, turn)
 	if err != nil {
 		return nil, err
@@ -89,18 +86,21 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 	}, lines...), nil
 }
 
-// replayBeside replays the flow past beside live hooks, pauses it again and
-// again to see how those fare without it, and lets the rest run alone. The ratio
-// is the median of the turns': what disturbs the machine meanwhile disturbs one
-// turn or another, and one bad second would be all of a p99 over everything.
-// What a ratio is worth is to be seen in the line of turns without a replay.
+// replayBeside replays the flow past beside live hooks, which come all the
+// time; it pauses the replay again and again to see how they fare without it,
+// and lets the rest run alone. The ratio is the median of the turns': what
+// disturbs the machine meanwhile disturbs one turn or another, and one bad second
+// would be all of a p99 over everything. What a ratio is worth is to be seen in
+// the line of turns without a replay.
 func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.Duration) ([]line, error) {
+	stop := p.sendLive("live")
+	defer stop()
+	time.Sleep(turn) // warm
+	var with, without []span
 	var made bytes.Buffer
-	var with, without []float64
-	var running time.Duration
 	beside, id := 0, ""
 	for range turns {
-		quiet, err := p.startDelays(ctx, turn/2)
+		quiet, err := settled(ctx, turn)
 		if err != nil {
 			return nil, err
 		}
@@ -113,28 +113,40 @@ func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.D
 		if err != nil {
 			return nil, err
 		}
-		time.Sleep(time.Second) // it finds out how far it came
 		before, err := p.stateOf(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		began := time.Now()
-		busy, err := p.startDelays(ctx, turn)
+		busy, err := settled(ctx, turn)
 		if err != nil {
+			return nil, err
+		}
+		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
 			return nil, err
 		}
 		after, err := p.stateOf(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		running += time.Since(began)
 		beside += after.Progress.Done - before.Progress.Done
-		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
-			return nil, fmt.Errorf("the replay is %s: %w", after.State, err)
-		}
-		with, without = append(with, p99(busy)), append(without, p99(quiet))
-		time.Sleep(2 * time.Second) // what was sent ends
+		with, without = append(with, busy), append(without, quiet)
 	}
+	sent, err := stop()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ended(ctx, "live", sent); err != nil {
+		return nil, err
+	}
+	busy, err := p.startDelays(ctx, with)
+	if err != nil {
+		return nil, err
+	}
+	quiet, err := p.startDelays(ctx, without)
+	if err != nil {
+		return nil, err
+	}
+
 	if err := p.post(ctx, "/replays/"+id+"/resume", "", nil); err != nil {
 		return nil, err
 	}
@@ -153,11 +165,26 @@ func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.D
 	alone := float64(hooks-half.Progress.Done) / whole.ChangedAt.Sub(began).Seconds()
 	name := fmt.Sprintf("start delay of live hooks, %d a second, p99", liveRate)
 	return []line{
-		{Name: fmt.Sprintf("replay of %d hooks: beside the live ones", hooks), Value: float64(beside) / running.Seconds(), Unit: "hooks/s"},
+		{Name: fmt.Sprintf("replay of %d hooks: beside the live ones", hooks), Value: float64(beside) / (time.Duration(turns) * (settling + turn)).Seconds(), Unit: "hooks/s"},
 		{Name: "the rest of it, alone", Value: alone, Unit: "hooks/s"},
-		pair(name+", beside that replay", "ms", with, "without a replay", without),
-		pair(name+", alone", "ms", without[1:], "alone, in the turn before", without[:len(without)-1]),
+		pair(name+", beside that replay", "ms", busy, "without a replay", quiet),
+		pair(name+", alone", "ms", quiet[1:], "alone, in the turn before", quiet[:len(quiet)-1]),
 	}, nil
+}
+
+// settling is how long a replay takes to be as fast as it may be, or to be gone.
+const settling = 2 * time.Second
+
+// span is the time of one measurement.
+type span struct{ from, to time.Time }
+
+// settled waits until what was switched is so, and for the turn that is measured.
+func settled(ctx context.Context, turn time.Duration) (s span, err error) {
+	time.Sleep(settling)
+	s.from = time.Now()
+	time.Sleep(turn)
+	s.to = time.Now()
+	return s, ctx.Err()
 }
 
 func p99(values []float64) float64 {
@@ -215,51 +242,64 @@ func (p *binary) hook(client *http.Client, flow string, n int) error {
 	return nil
 }
 
-// startDelays sends live hooks for a while, and says how long after their
-// acceptance the first step of their executions began, in ms.
-func (p *binary) startDelays(ctx context.Context, d time.Duration) ([]float64, error) {
+// sendLive sends hooks at liveRate until stop, which says how many there were.
+func (p *binary) sendLive(flow string) (stop func() (sent int, err error)) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
-	from := time.Now()
-	due := from
-	var wg sync.WaitGroup
-	errs := make(chan error, 1)
-	n := 0
-	for ; time.Since(from) < d; n++ {
-		time.Sleep(time.Until(due))
-		due = due.Add(time.Second / liveRate)
-		wg.Go(func() {
-			if err := p.hook(client, "live", 1_000_000+n); err != nil {
-				select {
-				case errs <- err:
-				default:
-				}
+	over, errs := make(chan struct{}), make(chan error, 1)
+	var all sync.WaitGroup
+	sent := 0
+	all.Go(func() {
+		for due := time.Now(); ; due = due.Add(time.Second / liveRate) {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Until(due)):
 			}
-		})
-	}
-	wg.Wait()
-	select {
-	case err := <-errs:
-		return nil, err
-	default:
-	}
-	since := fmt.Sprintf("fromUnixTimestamp64Micro(%d, 'UTC')", from.UnixMicro())
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		rows, err := p.query(ctx, `SELECT dateDiff('microsecond', e.started_at, s.started_at) / 1000 FROM executions AS e
-			INNER JOIN steps AS s ON s.execution_id = e.id WHERE e.flow = 'live' AND s.flow = 'live' AND s.step = 'shape' AND e.started_at >= `+since)
+			n := sent
+			sent++
+			all.Go(func() {
+				if err := p.hook(client, flow, 1_000_000+n); err != nil {
+					select {
+					case errs <- err:
+					default:
+					}
+				}
+			})
+		}
+	})
+	return sync.OnceValues(func() (int, error) {
+		close(over)
+		all.Wait()
+		select {
+		case err := <-errs:
+			return sent, err
+		default:
+			return sent, nil
+		}
+	})
+}
+
+// startDelays says how long after their acceptance the first step of the live
+// hooks of each span began: its p99, in ms.
+func (p *binary) startDelays(ctx context.Context, spans []span) ([]float64, error) {
+	var all []float64
+	for _, s := range spans {
+		rows, err := p.query(ctx, fmt.Sprintf(`SELECT dateDiff('microsecond', e.started_at, s.started_at) / 1000 FROM executions AS e
+			INNER JOIN steps AS s ON s.execution_id = e.id WHERE e.flow = 'live' AND s.flow = 'live' AND s.step = 'shape'
+			AND e.started_at >= fromUnixTimestamp64Micro(%d, 'UTC') AND e.started_at < fromUnixTimestamp64Micro(%d, 'UTC')`, s.from.UnixMicro(), s.to.UnixMicro()))
 		if err != nil {
 			return nil, err
 		}
-		if len(rows) >= n {
-			delays := make([]float64, len(rows))
-			for i := range rows {
-				delays[i] = rows[i][0]
-			}
-			return delays, nil
+		if least := s.to.Sub(s.from).Seconds() * liveRate * 0.9; float64(len(rows)) < least {
+			return nil, fmt.Errorf("%d live hooks are in the run log, want %.0f at least", len(rows), least)
 		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("%d of %d live hooks are in the run log", len(rows), n)
+		delays := make([]float64, len(rows))
+		for i := range rows {
+			delays[i] = rows[i][0]
 		}
+		all = append(all, p99(delays))
 	}
+	return all, nil
 }
 
 // query returns the rows of a statement that gives numbers.
@@ -356,7 +396,7 @@ func (p *binary) replay(ctx context.Context, request string) (replay, error) {
 
 // finished waits for a replay's end.
 func (p *binary) finished(ctx context.Context, id string) (replay, error) {
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		r, err := p.stateOf(ctx, id)
 		if err != nil {
 			return r, err

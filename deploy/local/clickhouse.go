@@ -120,6 +120,9 @@ func serverArgs(data string, memory int64) []string {
 		{"max_thread_pool_size", 200},
 		{"background_pool_size", 2},
 		{"background_schedule_pool_size", 2},
+		// Hundreds of small parts go at once, every half a minute: by one thread, not
+		// by as many as there are parts.
+		{"max_parts_cleaning_thread_pool_size", 1},
 		// Merges may be late; what this process does for its users may not.
 		{"os_threads_nice_value_merge_mutate", 10},
 	} {
