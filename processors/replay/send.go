@@ -16,8 +16,9 @@ import (
 
 const (
 	// look is how often the run log is asked, at most, how the replay's
-	// executions stand; asking takes no more than one part in lookCost of the time.
-	look, lookCost = 250 * time.Millisecond, 20
+	// executions stand, and lookLate how often at least, as far as asking takes no
+	// more than one part in lookCost of the time.
+	look, lookLate, lookCost = 250 * time.Millisecond, time.Second, 20
 	// chunk is how many hooks are sent in one transaction.
 	chunk = 100
 	// burst is how much of a rate is sent at once: a transaction costs the broker
@@ -86,7 +87,7 @@ func (d *Driver) send(ctx context.Context, r *schemas.ReplayEntry) (schemas.Chan
 			}
 			return schemas.Change{Type: schemas.ReplayFinished}, nil
 		}
-		if !schemas.Pause(ctx, s.every) {
+		if !schemas.Pause(ctx, s.soonest) {
 			return none, ctx.Err()
 		}
 	}
@@ -132,7 +133,8 @@ type sending struct {
 	sent    map[schemas.ExecutionID]bool
 	pace    pace
 	looked  time.Time     // when the run log was last asked
-	every   time.Duration // after how long it is asked again
+	soonest time.Duration // after how long it may be asked again
+	every   time.Duration // and is, while hooks are being sent
 	ahead   int64         // how many may be sent and not ended
 	past    []progress    // what look found lately, the oldest first
 	ended   int64
@@ -243,7 +245,7 @@ func (s *sending) look(ctx context.Context) (abort schemas.Change, open int64, e
 		return abort, 0, err
 	}
 	s.ended, s.looked = 0, time.Now()
-	s.every = max(look, lookCost*s.looked.Sub(asked))
+	s.soonest = max(look, lookCost*s.looked.Sub(asked))
 	for status, n := range counts {
 		if status != "running" && status != "waiting" {
 			s.ended += n
@@ -262,7 +264,8 @@ type progress struct {
 	ended int64
 }
 
-// keepAhead sets how far is sent ahead.
+// keepAhead sets how far is sent ahead, and when to look again: half of that is
+// done by then, so that the lane never waits for the sender.
 func (s *sending) keepAhead() {
 	s.past = append(s.past, progress{s.looked, s.ended})
 	span := max(ahead, 3*s.every)
@@ -270,12 +273,16 @@ func (s *sending) keepAhead() {
 		s.past = s.past[1:]
 	}
 	first := s.past[0]
-	d := s.looked.Sub(first.at)
-	if d <= 0 {
-		return
+	rate := 0.0 // ended a second, lately
+	if d := s.looked.Sub(first.at); d > 0 {
+		rate = float64(s.ended-first.ended) / d.Seconds()
 	}
-	lately := float64(s.ended-first.ended) / d.Seconds() * span.Seconds()
-	s.ahead = min(max(int64(lately), leastAhead), int64(s.d.opts.Window))
+	s.ahead = min(max(int64(rate*span.Seconds()), leastAhead), int64(s.d.opts.Window))
+	s.every = s.soonest
+	if rate > 0 {
+		half := time.Duration(float64(s.ahead) / 2 / rate * float64(time.Second))
+		s.every = max(s.soonest, min(half, lookLate))
+	}
 }
 
 // pace spreads hooks over time.

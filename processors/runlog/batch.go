@@ -31,6 +31,7 @@ type batch struct {
 
 	next   map[partition]int64
 	bytes  int
+	since  time.Time // it has rows
 	oldest time.Time // of the records with rows
 	newest time.Time
 	traces []trace.SpanContext

@@ -11,6 +11,11 @@ import (
 // insertTimeout bounds one insert; what timed out is written again.
 const insertTimeout = 30 * time.Second
 
+// indexedFrom is how many rows an insert has whose parts get their skip indexes
+// at once. Those of a small part cost more than they save: up to fourteen files
+// beside its thirteen, until the first merge makes them anyway.
+const indexedFrom = 5_000
+
 // stage is one insert of a flush.
 type stage struct {
 	table  string
@@ -45,8 +50,13 @@ func write[R any](ctx context.Context, conn Conn, t table[R], rows []R) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
 	defer cancel()
+	indexed := 0
+	if len(rows) >= indexedFrom {
+		indexed = 1
+	}
 	ctx = ch.Context(ctx, ch.WithColumnNamesAndTypes(t.types()), ch.WithSettings(ch.Settings{
-		"async_insert": 0, // the row is there when the insert returns
+		"materialize_skip_indexes_on_insert": indexed,
+		"async_insert":                       0, // the row is there when the insert returns
 		// A repeated block is meant: on a replicated table it would otherwise be
 		// dropped even where a rebuild has to write it again.
 		"insert_deduplicate":              0,

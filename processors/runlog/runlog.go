@@ -57,7 +57,8 @@ type Options struct {
 	Instance string
 
 	// Interval is the least time between the beginnings of two flushes that are
-	// not full, 200 ms by default. After a quiet time the first row does not wait.
+	// not full, 500 ms by default. After a quiet time the first row waits only a
+	// moment, for what belongs to it.
 	Interval time.Duration
 	// MaxRows and MaxBytes make a batch full: 50,000 rows and 32 MiB by default.
 	// The writer holds at most two batches and what one poll of Kafka brings.
@@ -91,7 +92,7 @@ func (o Options) withDefaults() Options {
 		o.Group = "sluice-runlog"
 	}
 	if o.Interval <= 0 {
-		o.Interval = 200 * time.Millisecond
+		o.Interval = 500 * time.Millisecond
 	}
 	if o.MaxRows <= 0 {
 		o.MaxRows = 50_000

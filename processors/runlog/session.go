@@ -13,6 +13,9 @@ import (
 )
 
 const (
+	// gather is how long the first row waits for those that belong to it: a hook
+	// and its short execution are one flush, not two.
+	gather = 20 * time.Millisecond
 	// quiet is how long progress alone (commit markers, commands) may wait.
 	quiet = 5 * time.Second
 	// lastFlush bounds the flush after the context has ended.
@@ -129,6 +132,9 @@ func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *ba
 		full := filling.rows() >= s.w.options.MaxRows || filling.bytes >= s.w.options.MaxBytes
 		if !busy && len(filling.next) > 0 {
 			due := began.Add(s.w.options.Interval)
+			if gathered := filling.since.Add(min(gather, s.w.options.Interval)); gathered.After(due) {
+				due = gathered
+			}
 			if filling.rows() == 0 {
 				due = began.Add(quiet)
 			}
@@ -160,6 +166,9 @@ func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *ba
 					<-written
 				}
 				return err
+			}
+			if filling.since.IsZero() && filling.rows() > 0 {
+				filling.since = time.Now()
 			}
 			wait.reset()
 			s.w.kafka.good(s.w.log)
