@@ -56,9 +56,8 @@ type Options struct {
 	// resumes at once. It must be unique in the group. Default: a dynamic member.
 	Instance string
 
-	// Interval is the least time between the beginnings of two flushes that are
-	// not full, 500 ms by default. After a quiet time the first row waits only a
-	// moment, for what belongs to it.
+	// Interval is the mean time between two flushes that are not full, at least,
+	// 500 ms by default. After a quiet time the first ones come at once.
 	Interval time.Duration
 	// MaxRows and MaxBytes make a batch full: 50,000 rows and 32 MiB by default.
 	// The writer holds at most two batches and what one poll of Kafka brings.

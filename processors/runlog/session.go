@@ -13,11 +13,6 @@ import (
 )
 
 const (
-	// gather is how long the first row waits for those that belong to it: a hook
-	// and its short execution are one flush, not two.
-	gather = 20 * time.Millisecond
-	// quiet is how long progress alone (commit markers, commands) may wait.
-	quiet = 5 * time.Second
 	// lastFlush bounds the flush after the context has ended.
 	lastFlush = 5 * time.Second
 	// lookTimeout bounds the first question to Kafka.
@@ -121,7 +116,7 @@ func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *ba
 		filling = newBatch(&s.w.options, 0)
 		written = make(chan *batch, 1)
 		busy    bool
-		began   time.Time // when the last flush did
+		pace    = pace{interval: s.w.options.Interval}
 		timer   = time.NewTimer(time.Hour)
 	)
 	ctx, cancel := context.WithCancel(ctx)
@@ -131,16 +126,10 @@ func (s *session) loop(ctx context.Context, fetches <-chan kgo.Fetches, wait *ba
 	for {
 		full := filling.rows() >= s.w.options.MaxRows || filling.bytes >= s.w.options.MaxBytes
 		if !busy && len(filling.next) > 0 {
-			due := began.Add(s.w.options.Interval)
-			if gathered := filling.since.Add(min(gather, s.w.options.Interval)); gathered.After(due) {
-				due = gathered
-			}
-			if filling.rows() == 0 {
-				due = began.Add(quiet)
-			}
-			if left := time.Until(due); full || left <= 0 {
+			if left := time.Until(pace.due(filling)); full || left <= 0 {
+				pace.flushes(time.Now())
 				b := filling
-				filling, busy, full, began = newBatch(&s.w.options, 0), true, false, time.Now()
+				filling, busy, full = newBatch(&s.w.options, 0), true, false
 				go func() {
 					if s.flush(ctx, b) {
 						// For those who watch the group's lag. Nothing here reads
