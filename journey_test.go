@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"sluice/connectors/petstore/demo"
+	"sluice/deploy/local"
 	"sluice/deploy/local/localtest"
 	"sluice/schemas/clickhouse"
 )
@@ -66,12 +66,11 @@ type installation struct {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := local.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 func newInstallation(t *testing.T, env ...string) *installation {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -87,7 +86,11 @@ type binary struct {
 }
 
 func startBinary(ctx context.Context, path, dir string) (*binary, error) {
-	ingest, api := freeAddr(), freeAddr()
+	ports, err := local.FreePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	ingest, api := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	p := &binary{Cmd: exec.Command(path, "dev"), hooks: "http://" + ingest, api: "http://" + api, done: make(chan struct{})}
 	p.Env = append(os.Environ(), "SLUICE_DATA_DIR="+dir, "SLUICE_INGEST_ADDR="+ingest, "SLUICE_CONSOLE_ADDR="+api, "SLUICE_LOG_LEVEL=error")
 	var log bytes.Buffer
@@ -221,13 +224,4 @@ func bareRow(ctx context.Context, dir string) ([]time.Duration, error) {
 
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	return load.Result{Latencies: sorted}.Quantile(q)
-}
-
-func freeAddr() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -87,8 +87,7 @@ func replays(ctx context.Context, s settings) ([]line, error) {
 }
 
 // replayBeside replays the flow past beside live hooks, which come all the
-// time; it pauses the replay again and again to see how they fare without it,
-// and lets the rest run alone. The ratio is the median of the turns': what
+// time, and lets the rest run alone. The ratio is the median of the turns': what
 // disturbs the machine meanwhile disturbs one turn or another, and one bad second
 // would be all of a p99 over everything. What a ratio is worth is to be seen in
 // the line of turns without a replay.
@@ -96,40 +95,9 @@ func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.D
 	stop := p.sendLive("live")
 	defer stop()
 	time.Sleep(turn) // warm
-	var with, without []span
-	var made bytes.Buffer
-	beside, id := 0, ""
-	for range turns {
-		quiet, err := settled(ctx, turn)
-		if err != nil {
-			return nil, err
-		}
-		if id == "" {
-			err = p.post(ctx, "/replays", `{"flow":"past"}`, &made)
-			id = idOf(made.Bytes())
-		} else {
-			err = p.post(ctx, "/replays/"+id+"/resume", "", nil)
-		}
-		if err != nil {
-			return nil, err
-		}
-		before, err := p.stateOf(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		busy, err := settled(ctx, turn)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.post(ctx, "/replays/"+id+"/pause", "", nil); err != nil {
-			return nil, err
-		}
-		after, err := p.stateOf(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		beside += after.Progress.Done - before.Progress.Done
-		with, without = append(with, busy), append(without, quiet)
+	t, err := p.turnsOfReplay(ctx, turns, turn)
+	if err != nil {
+		return nil, err
 	}
 	sent, err := stop()
 	if err != nil {
@@ -138,38 +106,94 @@ func (p *binary) replayBeside(ctx context.Context, hooks, turns int, turn time.D
 	if err := p.ended(ctx, "live", sent); err != nil {
 		return nil, err
 	}
-	busy, err := p.startDelays(ctx, with)
+	busy, err := p.startDelays(ctx, t.with)
 	if err != nil {
 		return nil, err
 	}
-	quiet, err := p.startDelays(ctx, without)
+	quiet, err := p.startDelays(ctx, t.without)
 	if err != nil {
 		return nil, err
 	}
-
-	if err := p.post(ctx, "/replays/"+id+"/resume", "", nil); err != nil {
-		return nil, err
-	}
-	half, err := p.stateOf(ctx, id)
+	alone, err := p.restOfReplay(ctx, t.replay, hooks)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	whole, err := p.finished(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if whole.Progress.Done != hooks {
-		return nil, fmt.Errorf("the replay finished with %d of %d hooks", whole.Progress.Done, hooks)
-	}
-	alone := float64(hooks-half.Progress.Done) / whole.ChangedAt.Sub(began).Seconds()
 	name := fmt.Sprintf("start delay of live hooks, %d a second, p99", liveRate)
 	return []line{
-		{Name: fmt.Sprintf("replay of %d hooks: beside the live ones", hooks), Value: float64(beside) / (time.Duration(turns) * (settling + turn)).Seconds(), Unit: "hooks/s"},
+		{Name: fmt.Sprintf("replay of %d hooks: beside the live ones", hooks), Value: t.rate, Unit: "hooks/s"},
 		{Name: "the rest of it, alone", Value: alone, Unit: "hooks/s"},
 		pair(name+", beside that replay", "ms", busy, "without a replay", quiet),
 		pair(name+", alone", "ms", quiet[1:], "alone, in the turn before", quiet[:len(quiet)-1]),
 	}, nil
+}
+
+// switched is what turns with and without a replay came to.
+type switched struct {
+	replay        string
+	with, without []span
+	rate          float64 // hooks a second that were replayed in its turns
+}
+
+// turnsOfReplay makes a replay of the flow past, after a turn without it, and
+// pauses it again and again to see how others fare then.
+func (p *binary) turnsOfReplay(ctx context.Context, turns int, turn time.Duration) (t switched, err error) {
+	done := 0
+	for range turns {
+		quiet, err := settled(ctx, turn)
+		if err != nil {
+			return t, err
+		}
+		if t.replay == "" {
+			var made bytes.Buffer
+			err = p.post(ctx, "/replays", `{"flow":"past"}`, &made)
+			t.replay = idOf(made.Bytes())
+		} else {
+			err = p.post(ctx, "/replays/"+t.replay+"/resume", "", nil)
+		}
+		if err != nil {
+			return t, err
+		}
+		before, err := p.stateOf(ctx, t.replay)
+		if err != nil {
+			return t, err
+		}
+		busy, err := settled(ctx, turn)
+		if err != nil {
+			return t, err
+		}
+		if err := p.post(ctx, "/replays/"+t.replay+"/pause", "", nil); err != nil {
+			return t, err
+		}
+		after, err := p.stateOf(ctx, t.replay)
+		if err != nil {
+			return t, err
+		}
+		done += after.Progress.Done - before.Progress.Done
+		t.with, t.without = append(t.with, busy), append(t.without, quiet)
+	}
+	t.rate = float64(done) / (time.Duration(turns) * (settling + turn)).Seconds()
+	return t, nil
+}
+
+// restOfReplay resumes a paused replay of so many hooks, and says how many a
+// second it replays from then to its end.
+func (p *binary) restOfReplay(ctx context.Context, id string, hooks int) (rate float64, err error) {
+	if err := p.post(ctx, "/replays/"+id+"/resume", "", nil); err != nil {
+		return 0, err
+	}
+	half, err := p.stateOf(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	whole, err := p.finished(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	if whole.Progress.Done != hooks {
+		return 0, fmt.Errorf("the replay finished with %d of %d hooks", whole.Progress.Done, hooks)
+	}
+	return float64(hooks-half.Progress.Done) / whole.ChangedAt.Sub(began).Seconds(), nil
 }
 
 // settling is how long a replay takes to be as fast as it may be, or to be gone.

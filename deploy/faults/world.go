@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -120,10 +119,10 @@ func (w *world) install(ctx context.Context, seed uint64) (err error) {
 	w.prefix, w.played = fmt.Sprintf("i%d", seed), 1
 	w.addrs, w.consoles = map[string]string{}, map[string]string{}
 	for _, who := range []string{"edge0", "edge1", "log"} {
-		if w.addrs[who], err = freeAddr(); err != nil {
+		if w.addrs[who], err = local.FreeAddr(); err != nil {
 			return err
 		}
-		if w.consoles[who], err = freeAddr(); err != nil {
+		if w.consoles[who], err = local.FreeAddr(); err != nil {
 			return err
 		}
 	}
@@ -350,15 +349,6 @@ func (w *world) keepLogs(seed uint64) {
 			_ = os.WriteFile(filepath.Join(to, filepath.Base(path)), raw, 0o600)
 		}
 	}
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 func answers(ctx context.Context, url string, want int, method ...string) error {

@@ -7,12 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -298,27 +295,4 @@ func clusterID() string {
 	_, _ = rand.Read(id[:]) // never fails
 	id[0] &= 0x7f           // the first character is then one of the letters and digits
 	return base64.RawURLEncoding.EncodeToString(id[:])
-}
-
-// freePorts returns n free loopback ports. They are free now; another program
-// may take one before it is used, which the broker's start then reports. They
-// lie below the range from which systems take the ports of outgoing
-// connections: one of those could sit on a broker's port while it is down.
-func freePorts(n int) ([]int, error) {
-	const first, last = 12000, 32000
-	var ports []int
-	for tries := 0; len(ports) < n; tries++ {
-		port := first + mathrand.IntN(last-first)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			if tries > 1000 {
-				return nil, fmt.Errorf("looking for a free port: %w", err)
-			}
-			continue
-		}
-		// All stay open until all are found, so that none is found twice.
-		defer func() { _ = l.Close() }()
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -121,12 +120,9 @@ func start(ctx context.Context, binary string) (in *installation, err error) {
 		return in, err
 	}
 	for _, addr := range []*string{&in.edge, &in.console} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		if *addr, err = local.FreeAddr(); err != nil {
 			return in, err
 		}
-		*addr = l.Addr().String()
-		l.Close()
 	}
 	log, err := os.Create(filepath.Join(in.dir, "log"))
 	if err != nil {

@@ -268,7 +268,7 @@ type progress struct {
 // done by then, so that the lane never waits for the sender.
 func (s *sending) keepAhead() {
 	s.past = append(s.past, progress{s.looked, s.ended})
-	span := max(ahead, 3*s.every)
+	span := max(ahead, 3*s.soonest)
 	for len(s.past) > 2 && s.looked.Sub(s.past[1].at) >= span {
 		s.past = s.past[1:]
 	}
