@@ -64,21 +64,16 @@ type installation struct {
 	hookClient, apiClient *http.Client
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	addr, err := local.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
 func newInstallation(t *testing.T, env ...string) *installation {
 	t.Helper()
 	if err := buildBinary(); err != nil {
 		t.Fatal(err)
 	}
-	in := &installation{t: t, ingest: freePort(t), api: freePort(t), petstore: freePort(t),
+	addrs, err := local.FreeAddrs(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &installation{t: t, ingest: addrs[0], api: addrs[1], petstore: addrs[2],
 		hookClient: &http.Client{Timeout: 10 * time.Second}, apiClient: &http.Client{Timeout: 30 * time.Second}}
 	in.env = append(os.Environ(), "SLUICE_DATA_DIR="+t.TempDir(), "SLUICE_INGEST_ADDR="+in.ingest, "SLUICE_CONSOLE_ADDR="+in.api,
 		"SLUICE_PETSTORE_ADDR="+in.petstore, "SLUICE_API=http://"+in.api)

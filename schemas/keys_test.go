@@ -79,8 +79,8 @@ func TestATreeOfWhichAllIsDeletedIsEmpty(t *testing.T) {
 	}
 	tree, _ := newKeyTree().without(all[:keyLeaves/3])
 	tree, _ = tree.without(all[keyLeaves/3:])
-	if len(tree) != 0 {
-		t.Errorf("%d nodes are left", len(tree))
+	if tree == nil || len(tree) != 0 {
+		t.Errorf("%d nodes are left, nil: %v", len(tree), tree == nil)
 	}
 	if _, ok := tree.leaf(5); ok {
 		t.Error("a key is left")

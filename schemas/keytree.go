@@ -69,6 +69,7 @@ func (t keyTree) leaf(leaf int) ([32]byte, bool) {
 // node above one stand those below it that have none of them beneath. It takes
 // as long as reading the tree and the leaves, however many there are.
 func (t keyTree) without(leaves []int) (left keyTree, deleted int) {
+	left = keyTree{}
 	leaves = slices.Compact(slices.Sorted(slices.Values(leaves)))
 	for _, node := range t {
 		from, _ := slices.BinarySearch(leaves, node.first())

@@ -86,11 +86,11 @@ type binary struct {
 }
 
 func startBinary(ctx context.Context, path, dir string) (*binary, error) {
-	ports, err := local.FreePorts(2)
+	addrs, err := local.FreeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
-	ingest, api := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	ingest, api := addrs[0], addrs[1]
 	p := &binary{Cmd: exec.Command(path, "dev"), hooks: "http://" + ingest, api: "http://" + api, done: make(chan struct{})}
 	p.Env = append(os.Environ(), "SLUICE_DATA_DIR="+dir, "SLUICE_INGEST_ADDR="+ingest, "SLUICE_CONSOLE_ADDR="+api, "SLUICE_LOG_LEVEL=error")
 	var log bytes.Buffer

@@ -119,12 +119,11 @@ func (w *world) install(ctx context.Context, seed uint64) (err error) {
 	w.prefix, w.played = fmt.Sprintf("i%d", seed), 1
 	w.addrs, w.consoles = map[string]string{}, map[string]string{}
 	for _, who := range []string{"edge0", "edge1", "log"} {
-		if w.addrs[who], err = local.FreeAddr(); err != nil {
+		addrs, err := local.FreeAddrs(2)
+		if err != nil {
 			return err
 		}
-		if w.consoles[who], err = local.FreeAddr(); err != nil {
-			return err
-		}
+		w.addrs[who], w.consoles[who] = addrs[0], addrs[1]
 	}
 	if err := w.start("log"); err != nil {
 		return err

@@ -38,7 +38,7 @@ func (b *Brokers) lay(ctx context.Context) error {
 			return fmt.Errorf("opening the Kafka brokers in %s: the folder holds something else than %d brokers; choose another", b.opts.Dir, b.opts.N)
 		}
 	case errors.Is(err, os.ErrNotExist):
-		ports, err := FreePorts(2 * b.opts.N)
+		ports, err := freePorts(2 * b.opts.N)
 		if err != nil {
 			return err
 		}

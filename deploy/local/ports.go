@@ -7,21 +7,25 @@ import (
 	"strconv"
 )
 
-// FreeAddr is FreePorts for one address, host:port.
-func FreeAddr() (string, error) {
-	ports, err := FreePorts(1)
+// FreeAddrs returns n free addresses, host:port, as freePorts finds them.
+func FreeAddrs(n int) ([]string, error) {
+	ports, err := freePorts(n)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return "127.0.0.1:" + strconv.Itoa(ports[0]), nil
+	addrs := make([]string, n)
+	for i, port := range ports {
+		addrs[i] = "127.0.0.1:" + strconv.Itoa(port)
+	}
+	return addrs, nil
 }
 
-// FreePorts returns n free loopback ports, for programs that have to be told
+// freePorts returns n free loopback ports, for programs that have to be told
 // theirs. They are free now; another program may take one before it is used,
 // which the start then reports. They lie below the range from which systems take
 // the ports of outgoing connections: one of those could sit on a port while its
 // program is not there yet, or is down.
-func FreePorts(n int) ([]int, error) {
+func freePorts(n int) ([]int, error) {
 	const first, last = 12000, 32000
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {

@@ -119,11 +119,11 @@ func start(ctx context.Context, binary string) (in *installation, err error) {
 	if in.history, err = local.StartClickHouse(local.ClickHouseOptions{DataDir: filepath.Join(in.dir, "clickhouse"), Addr: "127.0.0.1:0"}); err != nil {
 		return in, err
 	}
-	for _, addr := range []*string{&in.edge, &in.console} {
-		if *addr, err = local.FreeAddr(); err != nil {
-			return in, err
-		}
+	addrs, err := local.FreeAddrs(2)
+	if err != nil {
+		return in, err
 	}
+	in.edge, in.console = addrs[0], addrs[1]
 	log, err := os.Create(filepath.Join(in.dir, "log"))
 	if err != nil {
 		return in, err

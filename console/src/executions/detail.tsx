@@ -8,13 +8,13 @@ import { useCatchUp } from '../live/news.ts'
 import { Button } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Dialog } from '../ui/dialog.tsx'
+import { Fact } from '../ui/fact.tsx'
 import { Card, Loading, Page, Problem } from '../ui/page.tsx'
 import { ExecutionBadge } from '../ui/status.tsx'
 import { duration, fullTime } from '../ui/time.ts'
 import { tell, tellError } from '../ui/toast.tsx'
 import { curlOf } from './curl.ts'
 import { ChooseOther, EditAndRetry } from './dialogs.tsx'
-import { Fact } from './fact.tsx'
 import { type GraphStep, OutcomeGraph } from './graph.tsx'
 import { start } from './layout.ts'
 import { executionQuery, flowQuery, versionQuery } from './queries.ts'
@@ -146,7 +146,7 @@ function Detail({ x }: { x: ExecutionDetail }) {
       }
     >
       <Card className="px-4 py-3.5">
-        <dl className="grid grid-cols-2 gap-x-6 gap-y-3 sm:grid-cols-3 lg:grid-cols-6">
+        <dl className="grid grid-cols-2 gap-x-6 gap-y-3 sm:grid-cols-3 lg:grid-cols-6 [&_dd]:truncate">
           <Fact label="Accepted">{fullTime(x.startedAt)}</Fact>
           <Fact label="Duration">{duration(x.durationMs)}</Fact>
           <Fact label="Ran on">

@@ -8,13 +8,13 @@ import { PayloadTree } from '../payload/tree.tsx'
 import { Button } from '../ui/button.tsx'
 import { CopyButton } from '../ui/copy.tsx'
 import { Dialog } from '../ui/dialog.tsx'
+import { Fact } from '../ui/fact.tsx'
 import { TextArea, TextField } from '../ui/field.tsx'
 import { Card, Problem } from '../ui/page.tsx'
 import { StepBadge } from '../ui/status.tsx'
 import { duration, fullTime } from '../ui/time.ts'
 import { tell, tellError } from '../ui/toast.tsx'
 import { quoted } from './curl.ts'
-import { Fact } from './fact.tsx'
 import { type ExecutionDetail, type ExecutionStep, isOpen } from './types.ts'
 
 /** Statuses of a step that a person can decide about. */
@@ -77,7 +77,7 @@ export function StepCard({ x, s, busy, onRetryFrom }: { x: ExecutionDetail; s: E
         )}
         {a ? (
           <>
-            <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4">
+            <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4 [&_dd]:truncate">
               <Fact label="Started">{fullTime(a.startedAt)}</Fact>
               <Fact label="Took">{a.status === 'waiting' ? 'it waits' : duration(a.durationMs)}</Fact>
               <Fact label="HTTP">{a.httpStatus || '–'}</Fact>
